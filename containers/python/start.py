@@ -1,0 +1,83 @@
+"""Serve JupyterLab; meanwhile load volumes/static into PostgreSQL, and train a first model where there is none."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from threading import Thread
+
+from pydantic_settings import BaseSettings
+
+HERE = Path(__file__).resolve().parent
+SECONDS_TO_STOP = 4
+
+
+class Settings(BaseSettings):
+    """What the environment says; a wrong value ends the start with the variable's name."""
+
+    host: str = "127.0.0.1"
+    port: int = 8888
+    notebooks_dir: Path = HERE.parents[1] / "volumes/notebooks"
+    models_dir: Path = HERE.parents[1] / "volumes/models"
+    log_level: str = "INFO"
+
+
+class Children:
+    """Processes that end with this one, each with whatever it has started."""
+
+    def __init__(self) -> None:
+        self._running: list[subprocess.Popen[bytes]] = []
+
+    def start(self, *command: str, **variables: str) -> subprocess.Popen[bytes]:
+        """Start a program of this environment in a process group of its own."""
+        program = str(Path(sys.executable).with_name(command[0]))
+        child = subprocess.Popen([program, *command[1:]], env=os.environ | variables, start_new_session=True)
+        self._running.append(child)
+        return child
+
+    def stop(self) -> None:
+        """Ask all to end, then make them."""
+        self._signal(signal.SIGTERM)
+        for child in self._running:
+            try:
+                child.wait(SECONDS_TO_STOP)
+            except subprocess.TimeoutExpired:
+                continue
+        self._signal(signal.SIGKILL)
+
+    def _signal(self, number: signal.Signals) -> None:
+        for child in self._running:
+            try:
+                os.killpg(child.pid, number)
+            except ProcessLookupError:
+                continue
+
+
+def prepare(children: Children, settings: Settings) -> None:
+    """Load the data, then train; each reports its own failure, and JupyterLab stays up to mend it."""
+    if children.start("takehome", "load").wait() != 0:
+        return
+    if not (settings.models_dir / "current").exists():
+        children.start("takehome", "train", str(settings.notebooks_dir / "submission.ipynb")).wait()
+
+
+def main() -> int:
+    """Run until JupyterLab ends or a signal comes; return the exit code."""
+    settings = Settings()
+    children = Children()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: sys.exit(0))
+    try:
+        jupyter = children.start(
+            "jupyter", "lab", f"--config={HERE / 'jupyter_server_config.py'}",
+            HOST=settings.host, PORT=str(settings.port), NOTEBOOKS_DIR=str(settings.notebooks_dir),
+        )  # fmt: skip
+        Thread(target=prepare, args=(children, settings), daemon=True).start()
+        return jupyter.wait()
+    finally:
+        children.stop()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,231 @@
+"""Saving a model so that everything after the notebook can be derived from it, and loading it back."""
+
+import hashlib
+import pickle
+import platform
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import joblib
+import numpy as np
+import pandas as pd
+from sklearn.base import is_classifier, is_regressor
+
+from takehome.answers import Answer, Class, Estimator, answer
+from takehome.errors import TakehomeError
+from takehome.metadata import Data, Examples, Metadata, installed
+from takehome.metrics import evaluate as score
+from takehome.proof import compare, prove
+from takehome.reading import RULE
+from takehome.rows import RowReader
+from takehome.schema import RowSchema
+from takehome.settings import Settings
+from takehome.store import Store
+
+EXAMPLES = 20
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model that was proved: the estimator and its `model.json`."""
+
+    estimator: Estimator
+    metadata: Metadata
+
+    @cached_property
+    def schema(self) -> RowSchema:
+        """The row schema."""
+        return RowSchema.from_json(self.metadata.row_schema)
+
+    @cached_property
+    def reader(self) -> RowReader:
+        """What checks rows that somebody sent."""
+        return RowReader(self.schema)
+
+    def predict(self, frame: pd.DataFrame) -> list[Answer]:
+        """Answer rows of the training dataframe.
+
+        Parameters
+        ----------
+        frame : (n, k) with the training columns and dtypes.
+
+        Returns
+        -------
+        n answers: `{"prediction": …, "probabilities": {…}}`, or a number in regression.
+        """
+        return answer(self.estimator, frame, self.metadata.classes)
+
+
+def save_model(  # noqa: PLR0913  # each is something that only the notebook knows
+    estimator: Estimator,
+    X: pd.DataFrame,  # noqa: N803
+    y: pd.Series,
+    *,
+    name: str,
+    labels: Mapping[Any, str] | None = None,
+    evaluate: tuple[Any, ...] | None = None,
+    models_dir: str | Path | None = None,
+) -> str:
+    """Save a fitted estimator, prove that a fresh process gives its answers, and serve it.
+
+    Parameters
+    ----------
+    estimator : fitted; its `predict` (and `predict_proba`) takes the dataframe of features.
+    X, y : (n, k) and (n,): *all* rows that the project has seen. Categories, ranges and missing values of the row
+        schema come from them; the name of `y` is the target's.
+    name : what people call the model.
+    labels : what people are shown for each class value, e.g. `{0: "Full-term", 1: "Pre-term"}`.
+    evaluate : `(X_test, y_test)` or `(X_test, y_test, weights)`: held-out rows to take metrics and curves from.
+    models_dir : the models folder; default: the variable `MODELS_DIR`, else `volumes/models`.
+
+    Returns
+    -------
+    The version, such as `20261123-194301`.
+
+    Raises
+    ------
+    TakehomeError
+        The data can't be sent as JSON, the estimator can't be saved, or a fresh process can't load it or answers
+        otherwise. Nothing is written then, and the model before goes on being served.
+    """
+    schema = RowSchema.from_frame(X)
+    y = _target(y, len(X))
+    classes = _classes(estimator, y, labels)
+    store = Store(Path(models_dir or Settings().models_dir))
+    metrics, curves = _evaluation(estimator, evaluate, classes)
+    some = X.iloc[np.unique(np.linspace(0, len(X) - 1, EXAMPLES).astype(int))]
+    version, staged = store.stage()
+    try:
+        _dump(estimator, staged / "model.joblib")
+        metadata = Metadata(
+            version=version,
+            created=datetime.now(UTC),
+            name=name,
+            task="regression" if classes is None else "classification",
+            target=str(y.name),
+            classes=classes,
+            row_schema=schema.to_json(name, schema.to_rows(some.iloc[:1])),
+            examples=Examples(rows=schema.to_rows(some), answers=answer(estimator, some, classes)),
+            metrics=metrics,
+            curves=curves,
+            data=_fingerprint(X, y),
+            python=platform.python_version(),
+            packages={},
+            sha256=_sha256(staged / "model.joblib"),
+        )
+        (staged / "model.json").write_text(metadata.model_dump_json(indent=1), encoding="utf-8")
+        needed = prove(staged, metadata)
+        metadata.packages = {package: installed(package) or "" for package in needed}
+        (staged / "model.json").write_text(metadata.model_dump_json(indent=1), encoding="utf-8")
+        store.commit(staged, version)
+    except BaseException:
+        shutil.rmtree(staged, ignore_errors=True)
+        raise
+    print(f"Saved {name!r} as {version}: a fresh process gives the same answers for {len(some)} example rows.")
+    return version
+
+
+def load_model(version: str | None = None, *, models_dir: str | Path | None = None) -> Model:
+    """Load a model that `save_model` wrote, after checking that it is whole and gives the answers that it gave.
+
+    Parameters
+    ----------
+    version : default: the one being served.
+    models_dir : the models folder; default: the variable `MODELS_DIR`, else `volumes/models`.
+
+    Raises
+    ------
+    TakehomeError
+        There is no such model, its file was changed, a package is missing or has another version, or it answers its
+        example rows otherwise than in the notebook.
+    """
+    store = Store(Path(models_dir or Settings().models_dir))
+    version = version or store.current()
+    if version is None:
+        raise TakehomeError(f"{store.folder}: no model was saved yet. Run the notebook to its end.")
+    metadata = checked(store, version)
+    model = Model(joblib.load(store.path(version) / "model.joblib"), metadata)
+    compare(metadata, model.predict(model.schema.to_frame(metadata.examples.rows)))
+    return model
+
+
+def checked(store: Store, version: str) -> Metadata:
+    """Return the metadata of a version whose file is whole and whose packages are here; nothing is unpickled.
+
+    Raises
+    ------
+    TakehomeError
+        As `load_model` does.
+    """
+    metadata = store.metadata(version)
+    if metadata.version != version:
+        raise TakehomeError(f"Model {version} says that it is {metadata.version}. Save the model again.")
+    try:
+        same = _sha256(store.path(version) / "model.joblib") == metadata.sha256
+    except OSError as error:
+        raise TakehomeError(f"{version}/model.joblib can't be read: {error.strerror}. Save the model again.") from error
+    if not same:
+        raise TakehomeError(f"{version}/model.joblib was changed or cut since it was saved. Save the model again.")
+    metadata.check_packages()
+    return metadata
+
+
+def _target(y: Any, rows: int) -> pd.Series:
+    if not isinstance(y, pd.Series) or y.name is None:
+        raise TakehomeError("y has no name. Pass the pandas Series of the target, e.g. frame['price'].")
+    if len(y) != rows:
+        raise TakehomeError(f"X has {rows:,} rows and y has {len(y):,}. Pass the same rows of both.")
+    return y
+
+
+def _classes(estimator: Estimator, y: pd.Series, labels: Mapping[Any, str] | None) -> list[Class] | None:
+    """Return the classes in the order of the estimator's probabilities, or None for regression."""
+    if not hasattr(estimator, "predict"):
+        raise TakehomeError(f"{type(estimator).__name__} has no `predict`. Save a fitted scikit-learn estimator.")
+    numeric = pd.api.types.is_numeric_dtype(y) and not pd.api.types.is_bool_dtype(y)
+    classifies = is_classifier(estimator) or hasattr(estimator, "predict_proba")
+    if not classifies and (is_regressor(estimator) or numeric):
+        return None
+    values = np.asarray(getattr(estimator, "classes_", np.unique(y))).tolist()
+    names = {value: str((labels or {}).get(value, value)) for value in values}
+    unknown = [value for value in labels or {} if value not in names]
+    if unknown or len(set(names.values())) < len(values):
+        raise TakehomeError(f"labels={dict(labels or {})!r} doesn't fit the classes {values}: give each one its own.")
+    return [{"value": value, "label": label} for value, label in names.items()]
+
+
+def _evaluation(estimator: Estimator, rows: tuple[Any, ...] | None, classes: list[Class] | None) -> tuple[dict, dict]:
+    if rows is None:
+        return {}, {}
+    if not isinstance(rows, tuple) or len(rows) not in (2, 3):
+        raise TakehomeError("evaluate takes a tuple: (X_test, y_test) or (X_test, y_test, weights).")
+    X, y, weights = (*rows, None)[:3]  # noqa: N806
+    return score(estimator, X, y, weights, classes and [item["value"] for item in classes])
+
+
+def _dump(estimator: Estimator, path: Path) -> None:
+    try:
+        joblib.dump(estimator, path)
+    except (pickle.PicklingError, TypeError, AttributeError, ValueError, RecursionError) as error:
+        raise TakehomeError(
+            f"The {type(estimator).__name__} can't be pickled: {error}. Replace lambdas and functions that were "
+            "defined inside others by functions of an installed package."
+        ) from error
+
+
+def _fingerprint(X: pd.DataFrame, y: pd.Series) -> Data:  # noqa: N803
+    digest = hashlib.sha256()
+    for column in (*(X[name] for name in X.columns), y):
+        digest.update(f"{column.name}:{column.dtype}\n".encode())
+        digest.update(pd.util.hash_pandas_object(column, index=False).to_numpy().tobytes())
+    return Data(rows=len(X), sha256=digest.hexdigest(), reading_rule=RULE)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

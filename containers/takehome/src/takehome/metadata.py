@@ -1,0 +1,111 @@
+"""`model.json`: all that can be known of a model without unpickling it."""
+
+from datetime import datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from takehome.answers import Answer, Class
+from takehome.errors import TakehomeError
+from takehome.schema import Row, RowSchema
+
+MOST_BYTES = 64 << 20
+
+
+class Data(BaseModel):
+    """Fingerprint of the rows that the schema was taken from."""
+
+    rows: int
+    sha256: str
+    reading_rule: str
+
+
+class Examples(BaseModel):
+    """Training rows with the answers that they got in the notebook."""
+
+    rows: list[Row]
+    answers: list[Answer]
+
+
+class Metadata(BaseModel):
+    """The contents of `model.json`."""
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+    format: Literal[1] = 1
+    version: str
+    created: datetime
+    name: str
+    task: Literal["classification", "regression"]
+    target: str
+    classes: list[Class] | None
+    row_schema: dict[str, Any]
+    examples: Examples
+    metrics: dict[str, float]
+    curves: dict[str, list[list[float]]]
+    data: Data
+    python: str
+    packages: dict[str, str]
+    sha256: str
+
+    def check_packages(self) -> None:
+        """Compare the packages that the estimator imports with those that are here.
+
+        Raises
+        ------
+        TakehomeError
+            One is missing, or has another version.
+        """
+        for name, saved in self.packages.items():
+            here = installed(name)
+            if here is None:
+                raise TakehomeError(f"Model {self.version} needs {name} {saved}, which is not installed here. {ADD}")
+            if here != saved:
+                raise TakehomeError(
+                    f"Model {self.version} was saved with {name} {saved}; here is {here}. "
+                    "Rebuild: docker compose up --build. Or save the model again: run the notebook."
+                )
+
+
+ADD = (
+    "Name it in containers/python/environment.yml and in containers/fastapi/environment.yml, "
+    "then rebuild: docker compose up --build (or make local)."
+)
+
+
+def installed(package: str) -> str | None:
+    """Return the version of a package that is installed here, or None."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def read_metadata(path: Path) -> Metadata:
+    """Read a `model.json`, which may come from anyone.
+
+    Raises
+    ------
+    TakehomeError
+        It is absent, too large, or not what this version of takehome writes.
+    """
+    try:
+        with path.open("rb") as file:
+            content = file.read(MOST_BYTES + 1)
+        if len(content) > MOST_BYTES:
+            raise TakehomeError(f"{path.parent.name}/model.json has over {MOST_BYTES >> 20} MB. Save the model again.")
+        metadata = Metadata.model_validate_json(content)
+        RowSchema.from_json(metadata.row_schema)
+        return metadata
+    except OSError as error:
+        raise TakehomeError(f"{path.parent.name}/model.json can't be read: {error.strerror}.") from error
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(map(str, first["loc"])) or "the file"
+        raise TakehomeError(
+            f"{path.parent.name}/model.json is not what takehome writes: {where}: {first['msg']}. Save the model again."
+        ) from error
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise TakehomeError(f"{path.parent.name}/model.json has a broken row schema. Save the model again.") from error

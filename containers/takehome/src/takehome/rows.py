@@ -1,0 +1,192 @@
+"""Reading rows that somebody sent: what is wrong is named by row and column, what is odd is warned about."""
+
+import json
+import re
+from collections.abc import Callable
+from datetime import UTC, date, datetime
+from difflib import get_close_matches
+from functools import partial
+from typing import Annotated, Any, TypeAlias
+
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StrictBool,
+    StrictStr,
+    TypeAdapter,
+    ValidationError,
+)
+from pydantic_core import ErrorDetails
+from typing_extensions import TypedDict
+
+from takehome.schema import Column, Row, RowSchema
+
+Finding: TypeAlias = dict[str, Any]
+MOST_ERRORS = 100
+
+
+class RowError(ValueError):
+    """Rows that can't be answered; `detail` lists `{"type", "loc", "msg"}`, at most `MOST_ERRORS` of them."""
+
+    def __init__(self, detail: list[Finding]) -> None:
+        super().__init__("; ".join(finding["msg"] for finding in detail[:3]))
+        self.detail = detail[:MOST_ERRORS]
+
+
+class RowReader:
+    """Checks rows against a row schema; compiled once per model."""
+
+    def __init__(self, schema: RowSchema) -> None:
+        self._columns = {column.name: column for column in schema.columns}
+        fields = {column.name: _annotation(column) for column in schema.columns}
+        row = TypedDict("Row", fields)  # type: ignore[operator]  # the columns are known only now
+        row.__pydantic_config__ = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)  # type: ignore[attr-defined]
+        self._rows: TypeAdapter[list[Row]] = TypeAdapter(list[row])  # type: ignore[valid-type]
+        self._watched = [(c.name, watch) for c in schema.columns if (watch := _watch(c)) is not None]
+
+    def read(self, rows: list[Any], *, strict: bool = False) -> tuple[list[Row], list[list[Finding]]]:
+        """Check rows.
+
+        Parameters
+        ----------
+        rows : n decoded JSON values.
+        strict : make an error of what would be a warning.
+
+        Returns
+        -------
+        (rows, warnings) : n rows, and for each the list of its warnings, whose `loc` is `[column]`.
+
+        Raises
+        ------
+        RowError
+            A row is no object, lacks a column, has an unknown one, or holds a value of the wrong type; the `loc` of
+            each finding is `["body", row index, column]`.
+        """
+        try:
+            known = self._rows.validate_python(rows)
+        except ValidationError as error:
+            details = error.errors(include_url=False, include_context=True)
+            raise RowError([self._finding(detail) for detail in details[:MOST_ERRORS]]) from None
+        warnings = [self._warnings(row) for row in known]
+        if strict and any(warnings):
+            raise RowError([w | {"loc": ["body", i, *w["loc"]]} for i, found in enumerate(warnings) for w in found])
+        return known, warnings
+
+    def _warnings(self, row: Row) -> list[Finding]:
+        return [
+            {"type": found[0], "loc": [name], "msg": found[1]}
+            for name, watch in self._watched
+            if row[name] is not None and (found := watch(row[name]))
+        ]
+
+    def _finding(self, error: ErrorDetails) -> Finding:
+        kind, loc = error["type"], ["body", *error["loc"]]
+        if len(loc) == 2:
+            return {"type": "not_an_object", "loc": loc, "msg": "A row is an object: one value for each column."}
+        name = str(loc[2])
+        if kind == "missing":
+            msg = f"Column {name!r} is missing. {_allowed(self._columns[name])}"
+        elif kind == "extra_forbidden":
+            kind, msg = "unknown_column", f"Column {shorten(name)} is not a feature of this model.{self._hint(name)}"
+        else:
+            kind = "wrong_type"
+            msg = f"{shorten(error['input'])} doesn't fit column {name!r}. {_allowed(self._columns[name])}"
+        return {"type": kind, "loc": loc[:3], "msg": msg}
+
+    def _hint(self, name: str) -> str:
+        near = nearest(name, list(self._columns))
+        return f" Did you mean {near!r}?" if near else f" Its columns: {', '.join(map(repr, self._columns))}."
+
+
+def nearest(word: str, known: list[str]) -> str | None:
+    """Return the known word that `word` was probably meant to be, whatever its case."""
+    folded = {name.casefold(): name for name in known}
+    found = get_close_matches(word.casefold()[:200], folded, n=1)
+    return folded[found[0]] if found else None
+
+
+def shorten(value: Any) -> str:
+    """Return a decoded JSON value as it was sent, at most 80 characters of it."""
+    text = f"'{value}'" if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 80 else text[:79] + "…"
+
+
+def _annotation(column: Column) -> Any:
+    low, high = column.bounds
+    whole = Annotated[int, BeforeValidator(_whole), Field(ge=low, le=high)]
+    kinds = {"string": StrictStr, "boolean": StrictBool, "number": float, "integer": whole}
+    kind: Any = kinds[column.json_type]
+    if column.kind in ("date", "datetime"):
+        kind = Annotated[StrictStr, AfterValidator(_date if column.kind == "date" else _datetime)]
+    return kind | None if column.nullable else kind
+
+
+def _whole(value: Any) -> Any:
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _date(text: str) -> str:
+    if not re.fullmatch(r"\d{4}-\d\d-\d\d", text, re.ASCII):
+        raise ValueError("not a date")
+    date.fromisoformat(text)
+    return text
+
+
+def _datetime(text: str) -> str:
+    if not re.fullmatch(r"\d{4}-\d\d-\d\d([Tt ]\d\d:\d\d(:\d\d(\.\d+)?)?([Zz]|[+-]\d\d:?\d\d)?)?", text, re.ASCII):
+        raise ValueError("not a date and time")
+    return _utc(text).isoformat()
+
+
+def _utc(text: str) -> datetime:
+    time = datetime.fromisoformat(text.upper())
+    try:
+        return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+    except OverflowError as error:  # the first or last hours of the calendar
+        raise ValueError("out of the calendar") from error
+
+
+def _allowed(column: Column) -> str:
+    """Say what a column takes."""
+    low, high = column.bounds
+    if column.kind == "category":
+        shown = ", ".join(shorten(value) for value in column.categories[:20])
+        what = f"one of: {shown}{', …' if len(column.categories) > 20 else ''}"
+    else:
+        what = {
+            "text": "text",
+            "number": "a number",
+            "integer": f"a whole number from {low} to {high}",
+            "boolean": "true or false",
+            "date": "a date such as '2026-01-31'",
+            "datetime": "a date and time such as '2026-01-31T09:30:00'",
+        }[column.kind]
+    return f"It takes {what}{', or null' if column.nullable else ''}."
+
+
+def _watch(column: Column) -> Callable[[Any], tuple[str, str] | None] | None:
+    """Return what finds the odd values of a column, or None where no value is odd."""
+    if column.kind == "category":
+        return partial(_unknown_category, known=frozenset(column.categories))
+    if column.minimum is None:
+        return None
+    as_order = _utc if column.kind in ("date", "datetime") else None
+    return partial(_out_of_range, column=column, as_order=as_order)
+
+
+def _unknown_category(value: Any, known: frozenset) -> tuple[str, str] | None:
+    if value in known:
+        return None
+    near = nearest(value, sorted(known)) if isinstance(value, str) else None
+    hint = f" Did you mean {shorten(near)}?" if near else ""
+    return "unknown_category", f"{shorten(value)} was never seen in training.{hint}"
+
+
+def _out_of_range(value: Any, column: Column, as_order: Callable | None) -> tuple[str, str] | None:
+    seen: tuple[Any, ...] = (column.minimum, value, column.maximum)
+    low, here, high = map(as_order, seen) if as_order else seen
+    if low <= here <= high:
+        return None
+    return "out_of_range", f"{shorten(value)} is outside the observed range {column.minimum} to {column.maximum}."

@@ -11,7 +11,7 @@ c.ServerApp.root_dir = os.environ["NOTEBOOKS_DIR"]
 c.ServerApp.open_browser = False
 c.ServerApp.quit_button = False
 c.ServerApp.allow_root = True  # a clone that belongs to root; in a container that root has no power
-c.Application.log_level = "DEBUG" if os.environ.get("LOG_LEVEL") == "DEBUG" else "ERROR"
+c.Application.log_level = "DEBUG" if os.environ.get("LOG_LEVEL", "").lower() == "debug" else "ERROR"
 c.FileContentsManager.delete_to_trash = False
 
 # A web page in the user's browser is the attacker: a foreign Host is refused, and so is a foreign Origin by default.

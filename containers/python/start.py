@@ -7,20 +7,18 @@ import sys
 from pathlib import Path
 from threading import Thread
 
-from pydantic_settings import BaseSettings
+from pydantic import Field, ValidationError
+from takehome import settings
 
 HERE = Path(__file__).resolve().parent
 SECONDS_TO_STOP = 4
 
 
-class Settings(BaseSettings):
-    """What the environment says; a wrong value ends the start with the variable's name."""
+class Settings(settings.Settings):
+    """Where JupyterLab listens, beside the folders and the database that `takehome` knows."""
 
     host: str = "127.0.0.1"
-    port: int = 8888
-    notebooks_dir: Path = HERE.parents[1] / "volumes/notebooks"
-    models_dir: Path = HERE.parents[1] / "volumes/models"
-    log_level: str = "INFO"
+    port: int = Field(8888, ge=1, le=65535)
 
 
 class Children:
@@ -64,14 +62,17 @@ def prepare(children: Children, settings: Settings) -> None:
 
 def main() -> int:
     """Run until JupyterLab ends or a signal comes; return the exit code."""
-    settings = Settings()
+    try:
+        settings = Settings()
+    except ValidationError as error:
+        sys.exit("\n".join(f"{str(e['loc'][0]).upper()}={e['input']!r}: {e['msg']}." for e in error.errors()))
     children = Children()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: sys.exit(0))
     try:
         jupyter = children.start(
             "jupyter", "lab", f"--config={HERE / 'jupyter_server_config.py'}",
-            HOST=settings.host, PORT=str(settings.port), NOTEBOOKS_DIR=str(settings.notebooks_dir),
+            HOST=settings.host, PORT=str(settings.port), NOTEBOOKS_DIR=str(settings.notebooks_dir.resolve()),
         )  # fmt: skip
         Thread(target=prepare, args=(children, settings), daemon=True).start()
         return jupyter.wait()

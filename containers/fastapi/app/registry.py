@@ -1,0 +1,97 @@
+"""The model being served: picked up when `current` changes, proved aside, swapped between two requests."""
+
+import asyncio
+import logging
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from takehome.artifact import Model, checked, load_model
+from takehome.errors import TakehomeError
+from takehome.proof import SECONDS, prove
+from takehome.store import Store
+
+log = logging.getLogger("uvicorn.error")
+
+POLL_SECONDS = 1  # a poll, since file events don't cross Docker Desktop
+PATIENCE_SECONDS = 3
+NO_MODEL = (
+    "No model was saved yet. The notebook saves one: on the first start it runs by itself, which takes about a minute; "
+    "otherwise run volumes/notebooks/submission.ipynb to its end."
+)
+Stamp = tuple[str, tuple[int, ...], tuple[int, ...]]
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A model that is not served, and why."""
+
+    version: str | None
+    reason: str
+    at: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+
+class Registry:
+    """Holds the served model, if there is one, and the last that was refused."""
+
+    def __init__(self, store: Store) -> None:
+        self.model: Model | None = None
+        self.refused: Refusal | None = None
+        self._store = store
+        self._tried: Stamp | None = None
+
+    @property
+    def reason(self) -> str:
+        """Why no model is served."""
+        return self.refused.reason if self.refused else NO_MODEL
+
+    async def watch(self) -> None:
+        """Follow `current` for ever."""
+        while True:
+            await self._follow()
+            await asyncio.sleep(POLL_SECONDS)
+
+    async def _follow(self) -> None:
+        try:
+            version = self._store.current()
+        except TakehomeError as error:
+            return self._refuse(None, str(error))
+        if version is None or (stamp := self._stamp(version)) == self._tried:
+            return None
+        self._tried = stamp
+        loading = asyncio.create_task(asyncio.to_thread(self._load, version))
+        done, _ = await asyncio.wait({loading}, timeout=PATIENCE_SECONDS)
+        if not done:
+            self._refuse(version, f"Model {version} is still being proved; it is refused after {SECONDS} s.")
+        try:
+            model = await loading
+        except TakehomeError as error:
+            return self._refuse(version, str(error))
+        except Exception as error:  # a model that was proved may still fail here; the one before goes on
+            return self._refuse(version, f"Model {version} can't be loaded: {type(error).__name__}: {error}")
+        if self.refused and self.refused.version == version:
+            self.refused = None
+        self.model = model
+        log.info("Serving model %s (%s).", version, model.metadata.name)
+        return None
+
+    def _load(self, version: str) -> Model:
+        metadata = checked(self._store, version)
+        prove(self._store.path(version), metadata)
+        return load_model(version, models_dir=self._store.folder)
+
+    def _stamp(self, version: str) -> Stamp:
+        """Return what changes when a version or its files are replaced."""
+        return version, *(_identity(self._store, version, file) for file in ("model.json", "model.joblib"))  # type: ignore[return-value]
+
+    def _refuse(self, version: str | None, reason: str) -> None:
+        if self.refused is None or (self.refused.version, self.refused.reason) != (version, reason):
+            log.warning("Refused: %s", reason)
+            self.refused = Refusal(version, reason)
+
+
+def _identity(store: Store, version: str, file: str) -> tuple[int, ...]:
+    try:
+        found = (store.path(version) / file).stat()
+    except OSError:
+        return ()
+    return found.st_ino, found.st_size, found.st_mtime_ns

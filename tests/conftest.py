@@ -1,0 +1,91 @@
+"""Real things for the tests to stand on, and one plain line for each part that could not be tested here."""
+
+import os
+import socket
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psycopg2
+import pytest
+from takehome.cluster import find_cluster, lock
+from takehome.crew import Crew
+from takehome.server import connect
+
+Need = Callable[[str, bool, str], None]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Name the marks."""
+    config.addinivalue_line("markers", "slow: takes more than a few seconds; still part of `make test`")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say in plain words what was skipped."""
+    reports = terminalreporter.stats.get("skipped", [])
+    skipped = Counter((str(r.longrepr[2]) if isinstance(r.longrepr, tuple) else str(r.longrepr)) for r in reports)
+    for reason, count in skipped.items():
+        terminalreporter.write_line(f"Not tested here ({count} tests): {reason.removeprefix('Skipped: ')}")
+
+
+@pytest.fixture(scope="session")
+def need() -> Need:
+    """Return `need(part, there, reason)`: skips where a part isn't there, fails where REQUIRE_<PART>=1 asks for it."""
+
+    def check(part: str, there: bool, reason: str) -> None:
+        variable = f"REQUIRE_{part.upper()}"
+        if not there and os.environ.get(variable, "0") not in ("", "0"):
+            pytest.fail(f"{part}: {reason}. {variable} says that it must be here.")
+        if not there:
+            pytest.skip(f"{part}: {reason}")
+
+    return check
+
+
+@pytest.fixture(scope="session")
+def free_port() -> Callable[[], int]:
+    """Return a function that gives a port nobody listens on."""
+
+    def find() -> int:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            return int(probe.getsockname()[1])
+
+    return find
+
+
+@pytest.fixture(scope="session")
+def postgres(free_port: Callable[[], int]) -> Iterator[int]:
+    """Run PostgreSQL with an empty database `local`; the PG* variables point to it. Gives its port."""
+    port = free_port()
+    with tempfile.TemporaryDirectory(prefix="takehome-") as folder, pytest.MonkeyPatch.context() as patch:
+        Path(folder).chmod(0o755)
+        for name, value in {"HOST": "127.0.0.1", "PORT": str(port), "USER": "local", "DATABASE": "local"}.items():
+            patch.setenv(f"PG{name}", value)
+        patch.delenv("PGPASSWORD", raising=False)
+        cluster = find_cluster(Path(folder))
+        with lock(cluster.data) as held:
+            cluster.prepare(held)
+            with Crew(held) as crew:
+                crew.start(
+                    "postgres",
+                    cluster.command(port),
+                    env={"PATH": os.environ["PATH"]},
+                    stop_signal=2,
+                    identity=cluster.identity(),
+                    keep=(held,),
+                )
+                connect(wait=20).close()
+                yield port
+
+
+@pytest.fixture
+def database(postgres: int) -> Iterator[psycopg2.extensions.connection]:
+    """Give a connection to the database, emptied."""
+    connection = psycopg2.connect(host="127.0.0.1", port=postgres, user="local", dbname="local")
+    connection.autocommit = True
+    with connection.cursor() as cursor:
+        cursor.execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
+    yield connection
+    connection.close()

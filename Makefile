@@ -1,0 +1,57 @@
+# What a person types. Each target is one line over `docker compose` or `takehome`.
+.DEFAULT_GOAL := help
+.PHONY: help up down local test train models lock upgrade clean
+BIN := .venv/bin
+ENVIRONMENTS := $(wildcard containers/*/environment.yml)
+COMPILE := uv pip compile --quiet --universal --fork-strategy fewest --python-version 3.11 --no-annotate --no-header \
+  - containers/takehome/pyproject.toml --all-extras tests/requirements.txt -o containers/constraints.txt
+
+help: ## List these targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+up: ## Build what changed and start the four services in Docker
+	docker compose up --build
+
+down: ## Stop them; notebooks, data and models stay in volumes/
+	docker compose down
+
+local: .venv/.ready ## Start the same four services without Docker
+	@$(BIN)/takehome local
+
+test: .venv/.tests ## Run every test; without Docker or a browser some are skipped
+	$(BIN)/pytest tests
+
+train: ## Run submission.ipynb in the running container; its model is served
+	docker compose exec python takehome train
+
+models: ## List the models that are kept; back to one: docker compose exec python takehome models --use VERSION
+	docker compose exec python takehome models
+
+lock: .venv/.tests ## Write containers/constraints.txt after a line was added; other versions stay
+	$(BIN)/python containers/requirements.py | $(BIN)/$(COMPILE)
+
+upgrade: .venv/.tests ## Write containers/constraints.txt with the newest versions of everything
+	$(BIN)/python containers/requirements.py | $(BIN)/$(COMPILE) --upgrade
+
+clean: ## Remove images, containers and .venv; volumes/ stays
+	docker compose down --rmi local
+	rm -rf .venv
+
+# The environment of `make local` and `make test`: built once, renewed when a file that names packages has changed.
+INSTALL := $(BIN)/uv pip install --quiet --python $(BIN)/python --constraint containers/constraints.txt
+FIT := import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))
+
+$(BIN)/python:
+	@for python in python3.13 python3.14 python3.12 python3.11 python3; do \
+	  $$python -c '$(FIT)' 2>/dev/null && exec $$python -m venv --clear .venv; \
+	done; echo "Python 3.11 or newer with venv is needed (Debian: apt install python3-venv); none was found." >&2; exit 1
+
+.venv/.ready: $(ENVIRONMENTS) containers/constraints.txt containers/requirements.py containers/takehome/pyproject.toml | $(BIN)/python
+	@echo "Installing the packages of containers/*/environment.yml into .venv ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint containers/constraints.txt uv pyyaml
+	@$(BIN)/python containers/requirements.py | $(INSTALL) --requirement - --editable 'containers/takehome[local]'
+	@touch $@
+
+.venv/.tests: .venv/.ready tests/requirements.txt
+	@$(INSTALL) --requirement tests/requirements.txt
+	@touch $@

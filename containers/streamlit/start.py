@@ -20,7 +20,9 @@ def main() -> None:
     os.environ.setdefault("HOME", tempfile.gettempdir())
     from page.server import serve  # noqa: PLC0415 (importing Streamlit reads its configuration)
 
-    signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
+    for number in (signal.SIGTERM, signal.SIGINT):
+        # Raised again by uvicorn after it has closed everything: don't wait for a page that still waits for the API.
+        signal.signal(number, lambda *_: os._exit(0))
     serve(settings)
 
 

@@ -28,8 +28,9 @@ def response(description: str, schema: dict[str, Any]) -> dict[str, Any]:
     return {"description": description, "content": {"application/json": {"schema": schema}}}
 
 
-NO_MODEL = {503: response("No model is served yet; `detail` says why.", SENTENCE)}
-FOREIGN = {403: response("A foreign `Host` or `Origin`.", SENTENCE)}
+Responses = dict[int | str, dict[str, Any]]
+NO_MODEL: Responses = {503: response("No model is served yet; `detail` says why.", SENTENCE)}
+FOREIGN: Responses = {403: response("A foreign `Host` or `Origin`.", SENTENCE)}
 
 
 def openapi(app: FastAPI, model: Model | None) -> dict[str, Any]:
@@ -42,12 +43,12 @@ def openapi(app: FastAPI, model: Model | None) -> dict[str, Any]:
     )
     document.setdefault("components", {})["schemas"] = {"Row": row, "Answer": _answer(model)}
     operation = document["paths"]["/predict"]["post"]
-    operation["requestBody"] = {"required": True, "content": {"application/json": _either("Row", row.get("examples"))}}
-    operation["responses"]["200"]["content"] = {"application/json": _either("Answer", None)}
+    operation["requestBody"] = {"required": True, "content": {"application/json": _either("Row", row["examples"])}}
+    operation["responses"]["200"]["content"] = {"application/json": _either("Answer", [])}
     return document
 
 
-def _either(name: str, examples: list[Any] | None) -> dict[str, Any]:
+def _either(name: str, examples: list[Any]) -> dict[str, Any]:
     """Describe one of a kind, or a list of them."""
     one = {"$ref": f"#/components/schemas/{name}"}
     content: dict[str, Any] = {"schema": {"anyOf": [one, {"type": "array", "items": one}]}}

@@ -6,20 +6,10 @@ from collections.abc import Callable
 from datetime import UTC, date, datetime
 from difflib import get_close_matches
 from functools import partial
-from typing import Annotated, Any, TypeAlias
+from typing import Any, TypeAlias
 
-from pydantic import (
-    AfterValidator,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    StrictBool,
-    StrictStr,
-    TypeAdapter,
-    ValidationError,
-)
-from pydantic_core import ErrorDetails
-from typing_extensions import TypedDict
+from pydantic_core import CoreSchema, ErrorDetails, SchemaValidator, ValidationError
+from pydantic_core import core_schema as core
 
 from takehome.schema import Column, Row, RowSchema
 
@@ -40,10 +30,9 @@ class RowReader:
 
     def __init__(self, schema: RowSchema) -> None:
         self._columns = {column.name: column for column in schema.columns}
-        fields = {column.name: _annotation(column) for column in schema.columns}
-        row = TypedDict("Row", fields)  # type: ignore[operator]  # the columns are known only now
-        row.__pydantic_config__ = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)  # type: ignore[attr-defined]
-        self._rows: TypeAdapter[list[Row]] = TypeAdapter(list[row])  # type: ignore[valid-type]
+        fields = {column.name: core.typed_dict_field(_values(column)) for column in schema.columns}
+        row = core.typed_dict_schema(fields, extra_behavior="forbid")
+        self._rows = SchemaValidator(core.list_schema(row, strict=True))
         self._watched = [(c.name, watch) for c in schema.columns if (watch := _watch(c)) is not None]
 
     def read(self, rows: list[Any], *, strict: bool = False) -> tuple[list[Row], list[list[Finding]]]:
@@ -113,14 +102,21 @@ def shorten(value: Any) -> str:
     return text if len(text) <= 80 else text[:79] + "…"
 
 
-def _annotation(column: Column) -> Any:
+def _values(column: Column) -> CoreSchema:
+    """Return what checks the values of a column: JSON's types, nothing converted in silence."""
     low, high = column.bounds
-    whole = Annotated[int, BeforeValidator(_whole), Field(ge=low, le=high)]
-    kinds = {"string": StrictStr, "boolean": StrictBool, "number": float, "integer": whole}
-    kind: Any = kinds[column.json_type]
+    whole = core.int_schema(strict=True, ge=low, le=high)
+    text = core.str_schema(strict=True)
+    kinds: dict[str, CoreSchema] = {
+        "string": text,
+        "boolean": core.bool_schema(strict=True),
+        "number": core.float_schema(strict=True, allow_inf_nan=False),
+        "integer": core.no_info_before_validator_function(_whole, whole),
+    }
+    values = kinds[column.json_type]
     if column.kind in ("date", "datetime"):
-        kind = Annotated[StrictStr, AfterValidator(_date if column.kind == "date" else _datetime)]
-    return kind | None if column.nullable else kind
+        values = core.no_info_after_validator_function(_date if column.kind == "date" else _datetime, text)
+    return core.nullable_schema(values) if column.nullable else values
 
 
 def _whole(value: Any) -> Any:

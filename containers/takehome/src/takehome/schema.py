@@ -126,8 +126,8 @@ class Column:
         """Give validated JSON values the dtype that the estimator was trained on; shape (n,)."""
         if self.kind in _FORMATS:
             times = pd.to_datetime(pd.Series(values, dtype="str"), format="ISO8601", utc=True)
-            zoned = isinstance(pd.api.types.pandas_dtype(self.dtype), pd.DatetimeTZDtype)
-            return (times if zoned else times.dt.tz_localize(None)).astype(self.dtype)  # no zone means UTC
+            dtype = pd.api.types.pandas_dtype(self.dtype)
+            return (times if isinstance(dtype, pd.DatetimeTZDtype) else times.dt.tz_localize(None)).astype(dtype)  # no zone means UTC
         if self.dtype == "category":
             return pd.Series(values, dtype=pd.CategoricalDtype(list(self.categories), self.ordered))
         if self.dtype == "object":

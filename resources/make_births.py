@@ -123,17 +123,17 @@ def packets(counts: np.ndarray) -> list[str]:
     return [packet for _, packet in sorted(placed)]
 
 
+def csv_text() -> str:
+    header = ",".join([*SHARE_AND_RATE, TARGET]) + "\n"
+    return header + "".join(packets(count_births(fit_shares())))
+
+
 def write(path: Path, text: str) -> None:
     """Compress without a name and a time, which would make each run's file another one."""
     with path.open("wb") as raw, gzip.GzipFile(filename="", fileobj=raw, mode="wb", mtime=0) as file:
         file.write(text.encode())
 
 
-def main() -> None:
-    counts = count_births(fit_shares())
-    write(OUT, ",".join([*SHARE_AND_RATE, TARGET]) + "\n" + "".join(packets(counts)))
-    print(f"{OUT}: {counts.sum():,} births, {np.count_nonzero(counts)} distinct rows")
-
-
 if __name__ == "__main__":
-    main()
+    write(OUT, csv_text())
+    print(f"{OUT}: {BIRTHS:,} births")

@@ -36,11 +36,8 @@ FOREIGN: Responses = {403: response("A foreign `Host` or `Origin`.", SENTENCE)}
 def openapi(app: FastAPI, model: Model | None) -> dict[str, Any]:
     """Return the OpenAPI 3.1 document for the model being served."""
     document = get_openapi(title=app.title, version=app.version, description=ABOUT, routes=app.routes)
-    row = (
-        {key: part for key, part in model.metadata.row_schema.items() if key != "$schema"}
-        if model
-        else {"type": "object"}
-    )
+    row: dict[str, Any] = dict(model.metadata.row_schema) if model else {"type": "object", "examples": []}
+    row.pop("$schema", None)
     document.setdefault("components", {})["schemas"] = {"Row": row, "Answer": _answer(model)}
     operation = document["paths"]["/predict"]["post"]
     operation["requestBody"] = {"required": True, "content": {"application/json": _either("Row", row["examples"])}}

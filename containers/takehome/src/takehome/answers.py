@@ -10,7 +10,7 @@ from typing_extensions import TypedDict
 class Estimator(Protocol):
     """Anything with a scikit-learn `predict`."""
 
-    def predict(self, X: pd.DataFrame) -> Any: ...  # noqa: N803  # scikit-learn's own name
+    def predict(self, X: pd.DataFrame) -> Any: ...
 
 
 class Class(TypedDict):

@@ -63,7 +63,7 @@ class Model:
 
 def save_model(  # noqa: PLR0913  # each is something that only the notebook knows
     estimator: Estimator,
-    X: pd.DataFrame,  # noqa: N803
+    X: pd.DataFrame,
     y: pd.Series,
     *,
     name: str,
@@ -204,7 +204,7 @@ def _evaluation(estimator: Estimator, rows: tuple[Any, ...] | None, classes: lis
         return {}, {}
     if not isinstance(rows, tuple) or len(rows) not in (2, 3):
         raise TakehomeError("evaluate takes a tuple: (X_test, y_test) or (X_test, y_test, weights).")
-    X, y, weights = (*rows, None)[:3]  # noqa: N806
+    X, y, weights = (*rows, None)[:3]
     return score(estimator, X, y, weights, classes and [item["value"] for item in classes])
 
 
@@ -218,7 +218,7 @@ def _dump(estimator: Estimator, path: Path) -> None:
         ) from error
 
 
-def _fingerprint(X: pd.DataFrame, y: pd.Series) -> Data:  # noqa: N803
+def _fingerprint(X: pd.DataFrame, y: pd.Series) -> Data:
     digest = hashlib.sha256()
     for column in (*(X[name] for name in X.columns), y):
         digest.update(f"{column.name}:{column.dtype}\n".encode())

@@ -13,7 +13,7 @@ MOST_POINTS = 200
 
 def evaluate(
     estimator: Estimator,
-    X: pd.DataFrame,  # noqa: N803
+    X: pd.DataFrame,
     y: pd.Series,
     weights: Any,
     classes: list[Any] | None,

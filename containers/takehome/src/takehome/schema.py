@@ -127,7 +127,9 @@ class Column:
         if self.kind in _FORMATS:
             times = pd.to_datetime(pd.Series(values, dtype="str"), format="ISO8601", utc=True)
             dtype = pd.api.types.pandas_dtype(self.dtype)
-            return (times if isinstance(dtype, pd.DatetimeTZDtype) else times.dt.tz_localize(None)).astype(dtype)  # no zone means UTC
+            return (times if isinstance(dtype, pd.DatetimeTZDtype) else times.dt.tz_localize(None)).astype(
+                dtype
+            )  # no zone means UTC
         if self.dtype == "category":
             return pd.Series(values, dtype=pd.CategoricalDtype(list(self.categories), self.ordered))
         if self.dtype == "object":
@@ -195,7 +197,7 @@ def _kind(series: pd.Series, present: pd.Series) -> str:
     dtype, types = series.dtype, pd.api.types
     if isinstance(dtype, pd.CategoricalDtype):
         return "category" if _one_type(dtype.categories) else _refuse(series, "categories of mixed type")
-    if types.is_string_dtype(dtype) or (types.is_object_dtype(dtype) and types.infer_dtype(present) == "string"):
+    if isinstance(dtype, pd.StringDtype) or (types.is_object_dtype(dtype) and types.infer_dtype(present) == "string"):
         return "text" if _is_free_text(present) else "category"
     if types.is_datetime64_any_dtype(dtype):
         return "date" if _at_midnight(present) else "datetime"

@@ -21,7 +21,7 @@ make_cluster() {
   initdb --pgdata=/tmp/cluster --username=postgres --auth=trust --encoding=UTF8 --locale-provider=builtin \
     --locale=C.UTF-8 --data-checksums --no-sync --no-instructions >/dev/null
   printf '%s;\n\n' 'CREATE ROLE local LOGIN CREATEDB' 'CREATE DATABASE local OWNER local' |
-    postgres --single -j -D /tmp/cluster postgres >/dev/null
+    postgres --single -j -c log_checkpoints=off -D /tmp/cluster postgres >/dev/null
   chmod -R a+rX /tmp/cluster
 }
 

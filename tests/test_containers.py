@@ -1,0 +1,340 @@
+"""The containers on a real engine, through their doors, in fresh clones that belong to one user or another."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psycopg2
+import pytest
+import websocket
+
+ROOT = Path(__file__).parents[1]
+SERVICES = {"python", "postgres", "fastapi", "streamlit"}
+CURL = (
+    "curl --request POST http://127.0.0.1:8080/predict -H 'Content-Type: application/json' -d "
+    '\'{"age_group": "Under 15 yrs","reported_race_ethnicity": "White, non-Hispanic", "previous_births": "None",'
+    '"tobacco_use_during_pregnancy": "Yes","adequate_prenatal_care": "Inadequate"}\''
+)
+OWNERS = [0, 1000, 4242] if os.getuid() == 0 else [os.getuid()]
+POWER = re.compile(r"^(?:Uid|Cap(?:Inh|Prm|Eff|Bnd|Amb)|NoNewPrivs):\s+(\S+)", re.M)
+FORGED = {"Host": "evil.example", "Origin": "http://evil.example"}
+
+pytestmark = pytest.mark.slow
+
+
+@dataclass
+class Stack:
+    """A clone of the project with a name and ports of its own."""
+
+    folder: Path
+    owner: int
+    ports: dict[str, int]
+
+    def run(self, *command: str, check: bool = True, **options: Any) -> str:
+        """Run a command in the clone; return what it prints."""
+        env = os.environ | {"COMPOSE_PROJECT_NAME": self.folder.name, "COMPOSE_ANSI": "never"}
+        env |= {f"{name}_PORT": str(port) for name, port in self.ports.items()}
+        done = subprocess.run(
+            command, cwd=self.folder, env=env, text=True, timeout=600, check=False,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **options,
+        )  # fmt: skip
+        assert not check or done.returncode == 0, done.stdout
+        return done.stdout
+
+    def compose(self, *arguments: str, check: bool = True) -> str:
+        """Run `docker compose`."""
+        return self.run("docker", "compose", *arguments, check=check)
+
+    def execute(self, service: str, *command: str, check: bool = True) -> str:
+        """Run a command in a container, as its service's user."""
+        owner = {"python": ["/opt/owner.sh", "/notebooks"], "fastapi": ["/opt/owner.sh", "/models"]}.get(service, [])
+        return self.compose("exec", "-T", service, *owner, *command, check=check)
+
+    def inspect(self, service: str, form: str) -> str:
+        """Return one thing that the engine knows about a container."""
+        return self.run("docker", "inspect", "--format", form, f"{self.folder.name}-{service}-1").strip()
+
+    def size(self, service: str) -> float:
+        """Return the size of a service's image in MB."""
+        image = self.inspect(service, "{{.Image}}")
+        return int(self.run("docker", "image", "inspect", "--format", "{{.Size}}", image)) / 1e6
+
+    def url(self, door: str, scheme: str = "http") -> str:
+        """Return where a service answers."""
+        return f"{scheme}://localhost:{self.ports[door]}"
+
+    def query(self, sql: str, user: str = "local") -> Any:
+        """Return the first row of a query over TCP, None where there is none."""
+        connection = psycopg2.connect(
+            host="localhost", port=self.ports["POSTGRES"], user=user, dbname="local", sslmode="disable"
+        )
+        try:
+            with connection, connection.cursor() as cursor:
+                cursor.execute(sql)
+                return cursor.fetchone() if cursor.description else None
+        finally:
+            connection.close()
+
+    def version(self) -> str | None:
+        """Return the version of the model that answers."""
+        return httpx.get(f"{self.url('API')}/ready").headers.get("X-Model-Version")
+
+    def run_in_kernel(self, code: str) -> str:
+        """Execute code as a browser does, by REST and websocket; return what it prints."""
+        with httpx.Client(base_url=self.url("JUPYTER"), timeout=60) as browser:
+            browser.get("/lab").raise_for_status()
+            token = browser.cookies["_xsrf"]
+            kernel = (
+                browser.post("/api/kernels", json={"path": "x"}, headers={"X-XSRFToken": token})
+                .raise_for_status()
+                .json()
+            )
+            address = f"{self.url('JUPYTER', 'ws')}/api/kernels/{kernel['id']}/channels"
+            channel = websocket.create_connection(address, timeout=60, origin=self.url("JUPYTER"))
+            try:
+                return execute(channel, code)
+            finally:
+                channel.close()
+                browser.delete(f"/api/kernels/{kernel['id']}", headers={"X-XSRFToken": token})
+
+
+def execute(channel: websocket.WebSocket, code: str) -> str:
+    """Send one cell, and gather what it prints until the kernel is idle again."""
+    content = {"code": code, "silent": False, "store_history": False, "allow_stdin": False, "stop_on_error": True}
+    header = {"msg_id": "1", "session": "test", "username": "", "version": "5.3", "msg_type": "execute_request"}
+    channel.send(
+        json.dumps({"channel": "shell", "header": header, "parent_header": {}, "metadata": {}, "content": content})
+    )
+    printed = ""
+    while True:
+        message = json.loads(channel.recv())
+        if message["parent_header"].get("msg_id") != "1":
+            continue
+        printed += message["content"].get("text", "") + "\n".join(message["content"].get("traceback", []))
+        if message["content"].get("execution_state") == "idle":
+            return printed
+
+
+def wait(condition: Callable[[], Any], seconds: float) -> Any:
+    """Return what a condition gives as soon as that is true; an answer that does not come counts as false."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        with suppress(httpx.HTTPError, psycopg2.OperationalError):
+            if found := condition():
+                return found
+        time.sleep(0.2)
+    raise AssertionError(f"not within {seconds} s")
+
+
+@pytest.fixture(scope="module")
+def clone(need: Any, free_port: Callable[[], int], tmp_path_factory: Any) -> Iterator[Callable[[int], Stack]]:
+    """Return a function that makes a clone belonging to a user; what it started is removed at the end."""
+    engine = shutil.which("docker") and subprocess.run(["docker", "info"], capture_output=True, check=False)
+    need("containers", bool(engine) and engine.returncode == 0, "no Docker engine answers")
+    stacks: list[Stack] = []
+
+    def make(owner: int) -> Stack:
+        folder = tmp_path_factory.mktemp(f"clone{owner}-{os.getpid()}-")
+        listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True)
+        for name in filter(None, listed.stdout.split("\0")):
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, folder / name)
+        for path in [folder, *folder.rglob("*")] if os.getuid() == 0 else []:
+            os.chown(path, owner, owner)
+        folder.chmod(0o755)
+        stack = Stack(folder, owner, {name: free_port() for name in ("JUPYTER", "POSTGRES", "API", "STREAMLIT")})
+        stacks.append(stack)
+        return stack
+
+    yield make
+    for stack in stacks:
+        stack.compose("down", "--volumes", "--rmi", "local", "--timeout", "5", check=False)
+
+
+@pytest.fixture(scope="module")
+def log(tmp_path_factory: Any) -> Path:
+    """Return the file that takes what `docker compose up` prints."""
+    return Path(tmp_path_factory.mktemp("log") / "up.txt")
+
+
+@pytest.fixture(scope="module")
+def stack(clone: Callable[[int], Stack], log: Path) -> Stack:
+    """Type `docker compose up` in a fresh clone, and wait for the model."""
+    stack = clone(OWNERS[-1])
+    stack.compose("up", "--build", "--no-start")
+    stack.run("sh", "-c", f"docker compose up >{log} 2>&1 &")
+    wait(lambda: f"http://localhost:{stack.ports['STREAMLIT']}" in log.read_text(), 300)
+    return stack
+
+
+def test_four_services_are_healthy_and_the_log_ends_with_their_addresses(stack: Stack, log: Path) -> None:
+    shown = [json.loads(line) for line in stack.compose("ps", "--all", "--format", "json").splitlines()]
+    assert {(s["Service"], s["Health"]) for s in shown} == {(name, "healthy") for name in SERVICES}
+    time.sleep(1)
+    end = "".join(log.read_text().splitlines(keepends=True)[-4:])
+    assert all(str(port) in end for port in stack.ports.values()), end
+
+
+def test_the_curl_of_the_readme_answers(stack: Stack) -> None:
+    assert CURL in (ROOT / "README.md").read_text()
+    answer = json.loads(stack.run("sh", "-c", CURL.replace("8080", str(stack.ports["API"])) + " --silent"))
+    assert answer["prediction"] in answer["probabilities"]
+    assert sum(answer["probabilities"].values()) == pytest.approx(1)
+
+
+def test_the_page_answers(stack: Stack) -> None:
+    assert httpx.get(f"{stack.url('STREAMLIT')}/_stcore/health").text == "ok"
+    assert "<title>" in httpx.get(stack.url("STREAMLIT")).text
+
+
+def test_local_owns_its_database_and_can_run_no_program(stack: Stack) -> None:
+    assert stack.query("SELECT count(*) FROM births")[0] > 1_000_000
+    stack.query("CREATE TABLE mine AS SELECT 1 AS one")
+    with pytest.raises(psycopg2.errors.InsufficientPrivilege):
+        stack.query("COPY mine FROM PROGRAM 'echo 1'")
+    with pytest.raises(psycopg2.OperationalError, match="reject"):
+        stack.query("SELECT 1", user="postgres")
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "[::1]"])
+def test_jupyter_answers_a_browser_on_this_machine(stack: Stack, host: str) -> None:
+    answer = httpx.get(f"{stack.url('JUPYTER')}/api/kernels", headers={"Host": f"{host}:{stack.ports['JUPYTER']}"})
+    assert answer.status_code == 200
+
+
+@pytest.mark.parametrize("headers", [FORGED, {"Host": FORGED["Host"]}, {"Origin": FORGED["Origin"]}], ids="+".join)
+def test_a_foreign_page_gets_no_kernel_and_no_websocket(stack: Stack, headers: dict[str, str]) -> None:
+    door = stack.url("JUPYTER")
+    kernels = httpx.get(f"{door}/api/kernels").json()
+    assert httpx.post(f"{door}/api/kernels", json={}, headers=headers).status_code == 403
+    if "Host" in headers:
+        assert httpx.get(f"{door}/api/kernels", headers=headers).status_code == 403
+    for channel in ("/api/kernels/x/channels", "/api/events/subscribe", "/terminals/websocket/1"):
+        with pytest.raises(websocket.WebSocketBadStatusException, match="403"):
+            websocket.create_connection(
+                stack.url("JUPYTER", "ws") + channel,
+                origin=headers.get("Origin", door), host=headers.get("Host"), timeout=10,
+            )  # fmt: skip
+    assert httpx.get(f"{door}/api/kernels").json() == kernels
+
+
+@pytest.mark.parametrize("service", sorted(SERVICES))
+def test_no_process_has_power(stack: Stack, service: str) -> None:
+    lines = stack.execute(service, "sh", "-c", "cd /proc && for p in [0-9]*; do echo; cat $p/status; done")
+    # PID 1 is the engine's init: it hands on signals and reaps, and opens nothing.
+    processes = [
+        p for p in lines.split("\n\n") if "\nPid:\t1\n" not in p and not re.search("^Name:\t(sh|cat)$", p, re.M)
+    ]
+    powers = {tuple(POWER.findall(process)) for process in processes if POWER.search(process)}
+    user = {"streamlit": "57439"}.get(service, str(stack.owner))
+    assert powers == {(user, *["0" * 16] * 5, "1")}, lines
+
+
+@pytest.mark.parametrize("service", sorted(SERVICES))
+def test_the_root_of_a_container_is_read_only(stack: Stack, service: str) -> None:
+    assert "Read-only" in stack.compose("exec", "-T", service, "touch", "/etc/hosts.new", check=False)
+    assert stack.inspect(service, "{{.HostConfig.ReadonlyRootfs}}") == "true"
+
+
+def test_rooms_are_apart(stack: Stack) -> None:
+    connect = "import socket; socket.create_connection(('{}', {}), 3)"
+    reach = lambda service, *to: (
+        "rror"
+        not in stack.execute(  # noqa: E731
+            service, "python", "-c", connect.format(*to), check=False
+        )
+    )
+    assert reach("python", "postgres", 5432)
+    assert reach("fastapi", "postgres", 5432)
+    assert not reach("python", "fastapi", 8080)
+    assert not reach("streamlit", "python", 8888)
+    if reach("python", "pypi.org", 443):
+        assert not reach("fastapi", "pypi.org", 443)
+        assert not reach("streamlit", "pypi.org", 443)
+
+
+def test_images_agree_on_versions_and_stay_small(stack: Stack) -> None:
+    listing = "from importlib.metadata import distributions as d; print(*(x.name.lower()+'=='+x.version for x in d()))"
+    names = ("python", "fastapi", "streamlit")
+    packages = {s: dict(p.split("==") for p in stack.execute(s, "python", "-c", listing).split()) for s in names}
+    for (one, here), (other, there) in combinations(packages.items(), 2):
+        shared = here.keys() & there.keys()
+        assert {n: here[n] for n in shared} == {n: there[n] for n in shared}, (one, other)
+    limits = {"python": 1500, "streamlit": 900, "fastapi": 700}
+    assert {s: stack.size(s) for s in names if stack.size(s) > limits[s]} == {}
+
+
+def test_a_second_server_on_the_same_data_is_refused(stack: Stack) -> None:
+    said = stack.compose("run", "--rm", "--no-deps", "postgres", check=False)
+    assert "another server uses volumes/postgres" in said
+    assert stack.query("SELECT 1") == (1,)
+
+
+def test_a_model_saved_in_the_notebook_is_served(stack: Stack) -> None:
+    before = stack.version()
+    code = """
+        import takehome
+        from sklearn.dummy import DummyClassifier
+        frame = takehome.read_csv("/static/births.csv.gz").head(20_000)
+        X, y = frame.drop(columns="preterm_indicator"), frame["preterm_indicator"]
+        print(takehome.save_model(DummyClassifier().fit(X, y), X, y, name="swapped"))
+    """
+    saved = stack.run_in_kernel("\n".join(line.strip() for line in code.splitlines()))
+    wait(lambda: stack.version() != before, 5)
+    assert stack.version() in saved
+
+
+def test_everything_outlives_down_and_up(stack: Stack) -> None:
+    stack.query("CREATE TABLE kept AS SELECT 42 AS answer")
+    stack.run_in_kernel("open('kept.txt', 'w').write('kept')")
+    before = stack.version(), stack.query("SELECT 'births'::regclass::oid, count(*) FROM births")
+    stack.compose("down")
+    stack.compose("up", "--detach", "--wait")
+    assert wait(stack.version, 30) == before[0]
+    assert stack.query("SELECT answer FROM kept") == (42,)
+    time.sleep(2)
+    assert stack.query("SELECT 'births'::regclass::oid, count(*) FROM births") == before[1]
+    assert list(stack.folder.rglob("kept.txt"))
+
+
+def test_all_stop_in_time(stack: Stack) -> None:
+    began = time.monotonic()
+    stack.compose("stop")
+    assert time.monotonic() - began < 10
+    assert {s for s in SERVICES if stack.inspect(s, "{{.State.ExitCode}}") not in ("0", "143")} == set()
+
+
+@pytest.mark.parametrize("owner", OWNERS[:-1] or OWNERS)
+def test_what_a_notebook_writes_belongs_to_the_owner_of_the_clone(clone: Callable[[int], Stack], owner: int) -> None:
+    stack = clone(owner)
+    (stack.folder / "volumes/notebooks/submission.ipynb").unlink()
+    stack.compose("up", "--build", "--detach", "--wait", "python")
+    said = stack.run_in_kernel("open('/notebooks/made.txt', 'w'); open('/models/made.txt', 'w'); print('made')")
+    assert "made" in said
+    assert {(stack.folder / f"volumes/{name}/made.txt").stat().st_uid for name in ("notebooks", "models")} == {owner}
+    installed = stack.run_in_kernel("%pip install --quiet lightgbm\nimport lightgbm; print(lightgbm.__file__)")
+    assert "/home/notebook/" in installed
+    test_no_process_has_power(stack, "python")
+    stack.compose("stop")
+
+
+def test_a_first_start_that_is_killed_heals_alone(clone: Callable[[int], Stack]) -> None:
+    stack = clone(OWNERS[-1])
+    stack.compose("up", "--no-start", "postgres")
+    for instant in range(20):
+        stack.compose("start", "postgres")
+        time.sleep(0.08 * instant)
+        stack.compose("kill", "postgres", check=False)
+    stack.compose("up", "--detach", "--wait", "postgres")
+    assert stack.query("SELECT current_user, current_database()") == ("local", "local")
+    assert [path.name for path in (stack.folder / "volumes/postgres/18").iterdir()] == ["docker"]

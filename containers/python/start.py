@@ -66,6 +66,8 @@ def main() -> int:
         settings = Settings()
     except ValidationError as error:
         sys.exit("\n".join(f"{str(e['loc'][0]).upper()}={e['input']!r}: {e['msg']}." for e in error.errors()))
+    if "PIP_PREFIX" in os.environ:  # a running Python overlooks what `%pip install` puts into a new folder
+        Path(os.environ["PYTHONPATH"]).mkdir(parents=True, exist_ok=True)
     children = Children()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: sys.exit(0))

@@ -60,8 +60,8 @@ class Registry:
         self._tried = stamp
         loading = asyncio.create_task(asyncio.to_thread(self._load, version))
         done, _ = await asyncio.wait({loading}, timeout=PATIENCE_SECONDS)
-        if not done:
-            self._refuse(version, f"Model {version} is still being proved; it is refused after {SECONDS} s.")
+        if not done:  # told as refused for now: a model that hangs has its reason in /model from here on
+            self.refused = Refusal(version, f"Model {version} is still being proved; it is refused after {SECONDS} s.")
         try:
             model = await loading
         except TakehomeError as error:

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from pathlib import Path
 
@@ -224,6 +225,7 @@ def test_table_without_server_is_read_from_the_file(
     assert read_table("loans")["a"].tolist() == [1]
     said = capsys.readouterr().out
     assert said.startswith(f"loans: read from {static}/loans.csv, because PostgreSQL at 127.0.0.1:")
+    assert said.endswith("can't be used (Connection refused).\n")
     assert said.count("\n") == 1
 
 
@@ -263,6 +265,20 @@ def test_killed_load_leaves_the_old_table(database: Connection, static: Path) ->
         assert ask(database, "SELECT min(a) = max(a), count(*) FROM rows")[0] in [(True, 1000), (True, 1_000_000)]
     load_static()
     assert ask(database, "SELECT max(a), count(*) FROM rows") == [(2, 1_000_000)]
+
+
+def test_lost_connection_leaves_the_old_table(database: Connection, static: Path) -> None:
+    file = static / "rows.csv"
+    file.write_text("a\n1\n")
+    load_static()
+    file.write_text("a\n" + "2\n" * 1_000_000)
+    with ThreadPoolExecutor() as pool:
+        loading = pool.submit(load_static)
+        while not ask(database, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'COPY%'"):
+            time.sleep(0.01)
+        with pytest.raises(takehome.TakehomeError, match=r"rows\.csv: PostgreSQL went away"):
+            loading.result()
+    assert ask(database, "SELECT a FROM rows") == [(1,)]
 
 
 def test_two_loaders_at_once_load_once(database: Connection, static: Path) -> None:

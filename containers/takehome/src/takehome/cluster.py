@@ -125,7 +125,12 @@ def find_cluster(volume: Path) -> Cluster:
         This is root, and no other identity can reach the folder.
     """
     folder = volume.resolve() / "18"
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise TakehomeError(
+            f"{folder} can't be made ({error.strerror}). Name another place: POSTGRES_VOLUME."
+        ) from error
     if os.geteuid():
         return Cluster(folder / "local")
     for cluster in _candidates(folder / "local", volume.stat().st_uid):

@@ -48,7 +48,7 @@ def read_table(name: str) -> pd.DataFrame:
     except TakehomeError as error:
         if not isinstance(error.__cause__, psycopg2.OperationalError):
             raise
-        known, reason = [], str(error).split(" (")[0]
+        known, reason = [], str(error).rsplit(". ", 1)[0]
     path = _file(name, known)
     print(f"{name}: read from {path}, because {reason}.")
     return to_frame(read_arrow(path))

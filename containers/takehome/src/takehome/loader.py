@@ -60,9 +60,11 @@ def _load(connection: extensions.connection, name: str, path: Path, console: Con
         with connection, connection.cursor() as cursor:
             return _update(cursor, name, path, console)
     except psycopg2.Error as error:
+        if connection.closed:
+            raise TakehomeError(f"{path}: PostgreSQL went away. Start it again, then: takehome load") from error
         where = (error.diag.context or "").splitlines()[:1]
         reason = ", ".join([error.diag.message_primary or str(error).strip().splitlines()[0], *where])
-        raise TakehomeError(f"{path}: PostgreSQL refuses it ({reason}). Correct the file.") from error
+        raise TakehomeError(f"{path}: PostgreSQL refuses it ({reason}). Mend that, then: takehome load") from error
 
 
 def _update(cursor: extensions.cursor, name: str, path: Path, console: Console) -> str:

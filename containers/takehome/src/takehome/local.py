@@ -52,8 +52,8 @@ def run() -> None:
     settings = _settings(root)
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)
-    cluster = find_cluster(root / settings.volume())
     try:
+        cluster = find_cluster(root / settings.volume())
         with lock(cluster.data) as held:
             _refuse_taken(settings.ports())
             cluster.prepare(held)

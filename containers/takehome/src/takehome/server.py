@@ -62,11 +62,14 @@ def connect(wait: float = 0) -> extensions.connection:
     at, deadline = server(), time.monotonic() + wait
     while True:
         try:
-            return psycopg2.connect(at.url().set(drivername="postgresql").render_as_string(False), connect_timeout=3)
+            return psycopg2.connect(
+                host=at.host, port=at.port, user=at.user, password=at.password, dbname=at.database, connect_timeout=3
+            )
         except psycopg2.OperationalError as error:
             if time.monotonic() >= deadline:
-                reason = str(error).strip().splitlines()[-1].strip()
+                reason = str(error).strip().splitlines()[0].split("failed: ")[-1]
                 raise TakehomeError(
-                    f"PostgreSQL at {at.host}:{at.port} doesn't answer ({reason}). Is it running? docker compose ps"
+                    f"PostgreSQL at {at.host}:{at.port} can't be used ({reason}). "
+                    "Start it: docker compose up, or make local"
                 ) from error
         time.sleep(0.3)

@@ -8,7 +8,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
@@ -90,23 +90,25 @@ class Stack:
         """Return the version of the model that answers."""
         return httpx.get(f"{self.url('API')}/ready").headers.get("X-Model-Version")
 
-    def run_in_kernel(self, code: str) -> str:
-        """Execute code as a browser does, by REST and websocket; return what it prints."""
+    @contextmanager
+    def kernel(self) -> Iterator[str]:
+        """Start a kernel as a browser does; give the path of its websocket."""
         with httpx.Client(base_url=self.url("JUPYTER"), timeout=60) as browser:
             browser.get("/lab").raise_for_status()
-            token = browser.cookies["_xsrf"]
-            kernel = (
-                browser.post("/api/kernels", json={"path": "x"}, headers={"X-XSRFToken": token})
-                .raise_for_status()
-                .json()
-            )
-            address = f"{self.url('JUPYTER', 'ws')}/api/kernels/{kernel['id']}/channels"
-            channel = websocket.create_connection(address, timeout=60, origin=self.url("JUPYTER"))
-            try:
-                return execute(channel, code)
-            finally:
-                channel.close()
-                browser.delete(f"/api/kernels/{kernel['id']}", headers={"X-XSRFToken": token})
+            browser.headers["X-XSRFToken"] = browser.cookies["_xsrf"]
+            kernel = f"/api/kernels/{browser.post('/api/kernels', json={'path': 'x'}).raise_for_status().json()['id']}"
+            yield f"{kernel}/channels"
+            browser.delete(kernel)
+
+    def open(self, path: str, headers: dict[str, str]) -> websocket.WebSocket:
+        """Open a websocket of JupyterLab's, from one of its own pages if the headers don't say otherwise."""
+        origin, host = headers.get("Origin", self.url("JUPYTER")), headers.get("Host")
+        return websocket.create_connection(self.url("JUPYTER", "ws") + path, timeout=60, origin=origin, host=host)
+
+    def run_in_kernel(self, code: str) -> str:
+        """Execute code in a new kernel; return what it prints."""
+        with self.kernel() as path, closing(self.open(path, {})) as channel:
+            return execute(channel, code)
 
 
 def execute(channel: websocket.WebSocket, code: str) -> str:
@@ -220,12 +222,11 @@ def test_a_foreign_page_gets_no_kernel_and_no_websocket(stack: Stack, headers: d
     assert httpx.post(f"{door}/api/kernels", json={}, headers=headers).status_code in (403, 404)
     if "Host" in headers:
         assert httpx.get(f"{door}/api/kernels", headers=headers).status_code == 403
-    for channel in ("/api/kernels/x/channels", "/api/events/subscribe", "/terminals/websocket/1"):
-        with pytest.raises(websocket.WebSocketBadStatusException, match="403"):
-            websocket.create_connection(
-                stack.url("JUPYTER", "ws") + channel,
-                origin=headers.get("Origin", door), host=headers.get("Host"), timeout=10,
-            )  # fmt: skip
+    with stack.kernel() as path:
+        for channel in (path, "/api/events/subscribe"):
+            stack.open(channel, {}).close()
+            with pytest.raises(websocket.WebSocketBadStatusException, match="status 403"):
+                stack.open(channel, headers)
     assert httpx.get(f"{door}/api/kernels").json() == kernels
 
 

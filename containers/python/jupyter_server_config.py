@@ -1,6 +1,7 @@
 """JupyterLab: a door for this machine's browser only, quiet, and nothing looked up on the internet."""
 
 import os
+from pathlib import Path
 
 c = get_config()  # noqa: F821
 
@@ -22,6 +23,7 @@ c.ServerApp.local_hostnames = ["localhost"]
 # Kernels talk over sockets in a private folder: any user of the machine could join them over TCP.
 c.KernelManager.transport = "ipc"
 
+c.LabApp.app_settings_dir = str(Path(__file__).with_name("settings"))  # no question about news, either
 c.LabApp.news_url = None
 c.LabApp.check_for_updates_class = "jupyterlab.NeverCheckForUpdate"
 c.LabApp.extension_manager = "readonly"

@@ -54,8 +54,7 @@ class Children:
 
 def prepare(children: Children, settings: Settings) -> None:
     """Load the data, then train; each reports its own failure, and JupyterLab stays up to mend it."""
-    if children.start("takehome", "load").wait() != 0:
-        return
+    children.start("takehome", "load").wait()
     if not (settings.models_dir / "current").exists():
         children.start("takehome", "train", str(settings.notebooks_dir / "submission.ipynb")).wait()
 

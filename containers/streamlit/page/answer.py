@@ -15,17 +15,18 @@ MOST_BARS = 20
 
 @dataclass(frozen=True)
 class Outcome:
-    """What one press of the button gave, and for which row."""
+    """What one press of the button gave, for which model and which row."""
 
+    model: Model
     row: dict[str, Any]
     result: Answer | Refusal | Unavailable
 
 
-def show(outcome: Outcome, row: dict[str, Any], model: Model) -> None:
+def show(outcome: Outcome, row: dict[str, Any]) -> None:
     """Draw the answer, or why there is none; `row` is what the form holds by now."""
     match outcome.result:
         case Answer() as answer:
-            _show_answer(answer, model)
+            _show_answer(answer, outcome.model)
         case Refusal(detail=problems):
             st.error(_listed(problems), title="The API refuses this row", icon=":material/block:")
         case Unavailable(reason=reason):
@@ -92,5 +93,7 @@ def _listed(problems: list[Problem]) -> str:
 
 
 def _named(problem: Problem) -> str:
+    """Put the column before a message that does not name it itself."""
     message = literal(problem.msg)
-    return message if problem.column is None else f"**{literal(problem.column)}**: {message}"
+    named = problem.column is None or repr(problem.column) in problem.msg
+    return message if named else f"**{literal(problem.column)}**: {message}"

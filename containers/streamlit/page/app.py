@@ -7,7 +7,7 @@ import streamlit as st
 from page import answer, form, heading
 from page.answer import Outcome
 from page.api import POLL_SECONDS, Api
-from page.contract import Ready, Served, Unavailable
+from page.contract import Served, Unavailable
 from page.literal import literal
 from page.settings import Settings
 
@@ -24,31 +24,27 @@ def api() -> Api:
 
 
 @st.fragment(run_every=POLL_SECONDS)
-def watch() -> None:
-    """Look again at what the API serves, and redraw the whole page when that changes."""
-    status = api().ready()
-    if status != state.get("status"):
-        state.status = status
-        renew(status)
+def watch(drawn: Served | None) -> None:
+    """Look again at what the API serves; redraw the whole page where it was drawn for another model."""
+    state.served, trouble = look(state.get("served"))
+    if state.served != drawn:
         st.rerun()
-    if served := state.get("served"):
-        heading.show(served.model)
-    if isinstance(state.get("trouble"), Unavailable):
-        st.info(literal(state.trouble.reason), title="Waiting for the API", icon=":material/hourglass_empty:")
+    if drawn:
+        heading.show(drawn.model)
+    if trouble:
+        st.info(literal(trouble.reason), title="Waiting for the API", icon=":material/hourglass_empty:")
+        st.caption("This page comes alive by itself.")
 
 
-def renew(status: Ready | Unavailable) -> None:
-    """Fetch the model and its schema when the version is a new one; else keep the last."""
-    state.trouble = status if isinstance(status, Unavailable) else None
-    served: Served | None = state.get("served")
-    if isinstance(status, Unavailable) or (served and served.model.version == status.version):
-        return
-    match api().served():
-        case Served() as renewed:
-            state.served = renewed
-            state.pop("outcome", None)
-        case Unavailable() as trouble:
-            state.trouble, state.status = trouble, trouble
+def look(known: Served | None) -> tuple[Served | None, Unavailable | None]:
+    """Give the model being served, the known one as long as there is no newer, and why the API has none."""
+    status = api().ready()
+    if isinstance(status, Unavailable):
+        return known, status
+    if known and known.model.version == status.version:
+        return known, None
+    found = api().served()
+    return (found, None) if isinstance(found, Served) else (known, found)
 
 
 def main() -> None:
@@ -58,16 +54,16 @@ def main() -> None:
     st.set_page_config(page_title=name, page_icon=ICON, layout="centered")
     st.html(STYLE)
     st.title(literal(name), anchor=False)
-    watch()
+    watch(served)
     if served is None:
-        st.caption("This page comes alive by itself.")
         return
     with st.container(border=True):
         row = form.row(served.schema)
         if st.button("Submit", type="primary", width="stretch"):
-            state.outcome = Outcome(row, api().predict(row))
-    if "outcome" in state:
-        answer.show(state.outcome, row, served.model)
+            state.outcome = Outcome(served.model, row, api().predict(row))
+    outcome: Outcome | None = state.get("outcome")
+    if outcome and outcome.model == served.model:
+        answer.show(outcome, row)
 
 
 main()

@@ -22,7 +22,7 @@ def value(name: str, column: Column) -> Any:
     """
     widget = _widget(column)
     key = f"{widget} {'optional' if column.nullable else 'required'} {name}"
-    default = None if column.default is None else PARSE[widget](column.default)
+    default = None if column.default is None else PARSE.get(widget, _itself)(column.default)
     st.session_state.setdefault(key, default)
     start = None if column.nullable else default
     return DRAW[widget](literal(name), column, start, {"key": key, "help": _help(column)})
@@ -30,7 +30,7 @@ def value(name: str, column: Column) -> Any:
 
 def _widget(column: Column) -> str:
     if column.kind == "category" and len(column.categories) > MOST_OPTIONS:
-        return "text"
+        return "text" if isinstance(column.categories[0], str) else "digits"
     seen = (column.minimum, column.maximum, column.default)
     if column.kind == "integer" and any(abs(bound) > SAFE_INTEGER for bound in seen if bound is not None):
         return "digits"
@@ -87,23 +87,14 @@ def _digits(label: str, column: Column, start: str | None, common: dict[str, Any
 
 
 def _help(column: Column) -> str | None:
-    words = [column.description]
-    if column.kind == "category" and len(column.categories) > MOST_OPTIONS:
-        some = ", ".join(map(str, column.categories[:5]))
-        words.append(f"One of {len(column.categories):,} known values, such as: {some}.")
-    if column.minimum is not None:
-        words.append(f"Seen in training: {_plain(column.minimum)} to {_plain(column.maximum)}.")
-    if column.nullable:
-        words.append("May be left empty.")
+    """Say what the widget does not show by itself."""
+    shown = _widget(column) in ("category", "boolean") or column.kind == "text"
+    words = ["" if shown else f"{column.description}.", "May be left empty." if column.nullable else ""]
     return literal(" ".join(filter(None, words))) or None
 
 
 def _empty(column: Column) -> str:
     return "Empty" if column.nullable else "Choose or type"
-
-
-def _plain(bound: Any) -> str:
-    return f"{bound:,.6g}" if isinstance(bound, float) else str(bound).replace("T", " ")
 
 
 def _step(column: Column) -> float:
@@ -115,6 +106,14 @@ def _step(column: Column) -> float:
 def _years(column: Column) -> tuple[int, int]:
     seen = [int(bound[:4]) for bound in (column.minimum, column.maximum) if bound]
     return min([YEARS[0], *seen]), max([YEARS[1], *seen])
+
+
+def _itself(default: Any) -> Any:
+    return default
+
+
+def _moment(text: str) -> datetime:
+    return datetime.fromisoformat(text).replace(tzinfo=None)
 
 
 DRAW = {
@@ -129,12 +128,10 @@ DRAW = {
 }
 # From the schema's default to what the widget takes.
 PARSE = {
-    "category": str,
-    "boolean": bool,
     "number": float,
     "integer": int,
     "date": date.fromisoformat,
-    "datetime": datetime.fromisoformat,
+    "datetime": _moment,
     "text": str,
     "digits": str,
 }

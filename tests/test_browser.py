@@ -1,0 +1,495 @@
+"""What a person sees: the page, the API's docs and JupyterLab in a real browser, before real services."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import numpy as np
+import pandas as pd
+import pytest
+import requests
+import takehome
+import websocket
+from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
+from sklearn.compose import make_column_transformer
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder
+
+HOUSE = Path(__file__).parents[1]
+PICTURES = HOUSE / "resources"
+SCREENSHOTS = HOUSE / "tests" / "screenshots"
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+SIZES = {"desktop": {"width": 1280, "height": 800}, "phone": {"width": 390, "height": 844}}
+SOON = 20_000  # ms
+
+CURL = {
+    "age_group": "Under 15 yrs",
+    "reported_race_ethnicity": "White, non-Hispanic",
+    "previous_births": "None",
+    "tobacco_use_during_pregnancy": "Yes",
+    "adequate_prenatal_care": "Inadequate",
+}
+ODD = {
+    "text": "a *star* :smile: $x^2$",
+    "optional": "[link](http://foreign.example) <b>&amp;</b>",
+    "number": "`tick` -> www.foreign.example",
+}
+
+
+class Service:
+    """One of the house's services, as a child process that can be stopped and started again."""
+
+    def __init__(self, name: str, port: int, health: str, **variables: str) -> None:
+        self.url = f"http://127.0.0.1:{port}"
+        self._command = [sys.executable, str(HOUSE / "containers" / name / "start.py")]
+        self._health = self.url + health
+        self._variables = {"HOST": "127.0.0.1", "PORT": str(port), **variables}
+        self._process: subprocess.Popen[str] | None = None
+
+    def start(self) -> "Service":
+        """Start it and wait until it answers."""
+        environment = os.environ | self._variables
+        self._process = subprocess.Popen(
+            self._command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd="/"
+        )
+        wait_until(lambda: _answers(self._health), f"{self._health} answers")
+        return self
+
+    def stop(self) -> tuple[int, str]:
+        """End it with SIGTERM; gives its exit code and all that it wrote."""
+        if self._process is None:
+            return 0, ""
+        process, self._process = self._process, None
+        process.send_signal(signal.SIGTERM)
+        written, _ = process.communicate(timeout=10)
+        return process.returncode, written
+
+
+def wait_until(holds: Callable[[], bool], words: str, seconds: float = 40) -> None:
+    """Wait until something holds."""
+    end = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < end, f"Not within {seconds} s: {words}"
+        time.sleep(0.1)
+
+
+def _answers(url: str) -> bool:
+    try:
+        return requests.get(url, timeout=2).ok
+    except requests.RequestException:
+        return False
+
+
+@pytest.fixture(scope="session")
+def browser(need: Callable[[str, bool, str], None]) -> Iterator[Browser]:
+    """Run the browser that is installed here."""
+    path = next(filter(None, map(shutil.which, BROWSERS)), None)
+    need("browser", path is not None, "no Chromium or Chrome on the PATH; on Debian: apt-get install chromium")
+    with sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=path, args=FLAGS)
+        yield running
+        running.close()
+
+
+@pytest.fixture
+def tab(browser: Browser) -> Iterator[Page]:
+    """Open a tab; whatever a test does in it, nothing leaves this machine and no trace is shown."""
+    context = browser.new_context(viewport=SIZES["desktop"], color_scheme="light")
+    page, asked = context.new_page(), []
+    context.on("request", lambda request: asked.append(request.url))
+    page.on("websocket", lambda socket: asked.append(socket.url))
+    yield page
+    shown = page.inner_text("body")
+    context.close()
+    foreign = [url for url in asked if urlsplit(url).hostname not in (None, "127.0.0.1")]
+    assert not foreign
+    assert "Traceback" not in shown
+
+
+@dataclass(frozen=True)
+class Pair:
+    """The API and the page before it, with the folder that the API takes its models from."""
+
+    models: Path
+    api: Service
+    form: Service
+
+
+@pytest.fixture(scope="session")
+def service(free_port: Callable[[], int]) -> Iterator[Callable[..., Service]]:
+    """Return a function that gives a service on a free port; all are stopped at the end."""
+    made: list[Service] = []
+
+    def make(name: str, health: str, **variables: str) -> Service:
+        made.append(Service(name, free_port(), health, **variables))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.stop()
+
+
+@pytest.fixture(scope="session")
+def pair(service: Callable[..., Service]) -> Callable[[Path], Pair]:
+    """Return a function that starts both before a models folder."""
+
+    def make(models: Path) -> Pair:
+        api = service("fastapi", "/health", MODELS_DIR=str(models)).start()
+        form = service("streamlit", "/_stcore/health", API_URL=api.url).start()
+        return Pair(models, api, form)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def births(pair: Callable[[Path], Pair], tmp_path_factory: pytest.TempPathFactory) -> Pair:
+    """Run both with a model of the example data."""
+    folder = tmp_path_factory.mktemp("births")
+    frame = takehome.read_csv(HOUSE / "volumes" / "static" / "births.csv.gz").iloc[::30]
+    features, target = frame.drop(columns="preterm_indicator"), frame["preterm_indicator"]
+    model = make_pipeline(OneHotEncoder(handle_unknown="ignore"), LogisticRegression())
+    model.fit(features[::2], target[::2])
+    held_out = (features[1::2], target[1::2])
+    labels = {0: "Full-term", 1: "Pre-term"}
+    takehome.save_model(model, features, target, name="births", labels=labels, evaluate=held_out, models_dir=folder)
+    running = pair(folder)
+    wait_until(lambda: _answers(f"{running.api.url}/ready"), "the model is served")
+    return running
+
+
+@pytest.fixture(scope="session")
+def workshop(pair: Callable[[Path], Pair], tmp_path_factory: pytest.TempPathFactory) -> Pair:
+    """Run both for models that come and go."""
+    return pair(tmp_path_factory.mktemp("workshop"))
+
+
+def mixed_frame(rows: int = 60) -> pd.DataFrame:
+    """Give a frame with a column of each kind, some under names that Markdown would eat."""
+    count = np.arange(rows)
+    return pd.DataFrame(
+        {
+            ODD["text"]: pd.Series(np.where(count % 2, "*a*", "<i>b</i> :+1:"), dtype="str"),
+            ODD["optional"]: pd.Series(np.where(count % 3, "yes", None), dtype="str"),
+            ODD["number"]: count / 7,
+            "whole": (count % 90).astype("int8"),
+            "whole, optional": pd.Series(count, dtype="Int64").mask(count % 5 == 0),
+            "flag": count % 2 == 0,
+            "day": pd.date_range("1990-01-31", periods=rows, freq="D").astype("datetime64[us]"),
+            "moment": pd.date_range("2024-02-29 12:30", periods=rows, freq="61min").astype("datetime64[us]"),
+            "note": pd.Series([f"note {number} of *many*" for number in count], dtype="str"),
+        }
+    )
+
+
+def serve_sum(pair: Pair, frame: pd.DataFrame, name: str = "odd *model* :smile:") -> None:
+    """Save a model that answers `whole` plus `whole, optional` (1000 where empty); wait until the API serves it."""
+    optional = [column for column in frame if column == "whole, optional"]
+    columns = make_column_transformer(
+        ("passthrough", ["whole"]), (SimpleImputer(strategy="constant", fill_value=1000), optional)
+    )
+    target = pd.Series(columns.fit_transform(frame).sum(axis=1), name="price in $_€_$ <b>")
+    adder = make_pipeline(columns, LinearRegression()).fit(frame, target)
+    version = takehome.save_model(adder, frame, target, name=name, models_dir=pair.models)
+    ready = f"{pair.api.url}/ready"
+    wait_until(lambda: requests.get(ready, timeout=5).json().get("version") == version, "the new model is served")
+
+
+def predictions(api: Service) -> int:
+    """Count the requests to /predict that the API has answered."""
+    text = requests.get(f"{api.url}/metrics", timeout=5).text
+    found = re.findall(r'^takehome_requests_total{path="/predict".*} ([0-9.]+)', text, re.MULTILINE)
+    return int(sum(map(float, found)))
+
+
+def field(tab: Page, name: str) -> Locator:
+    """Find a field by its label; odd names stand between backticks there."""
+    return tab.get_by_label(re.compile(rf"^(`+ ?)?{re.escape(name)}( ?`+)?$")).first
+
+
+def labels(tab: Page) -> Locator:
+    """Find what stands over the fields."""
+    return tab.get_by_test_id("stWidgetLabel").get_by_test_id("stMarkdownContainer")
+
+
+def choose(tab: Page, name: str, option: str) -> None:
+    """Choose an option of a select box."""
+    field(tab, name).click()
+    tab.get_by_role("option", name=option, exact=True).click()
+
+
+def submit(tab: Page) -> None:
+    """Press the button."""
+    tab.get_by_role("button", name="Submit").click()
+
+
+def picture(tab: Page, name: str) -> None:
+    """Keep what is seen, for eyes."""
+    SCREENSHOTS.mkdir(exist_ok=True)
+    tab.mouse.move(0, 0)
+    tab.wait_for_timeout(400)
+    tab.screenshot(path=SCREENSHOTS / f"{name}.png")
+
+
+def test_form_shows_the_answer_of_the_api(tab: Page, births: Pair) -> None:
+    tab.goto(births.form.url)
+    expect(tab.get_by_role("heading", name="births")).to_be_visible(timeout=SOON)
+    expect(labels(tab)).to_have_text(list(CURL), timeout=SOON)  # in training order
+    for name, option in CURL.items():
+        choose(tab, name, option)
+    submit(tab)
+    answer = requests.post(f"{births.api.url}/predict", json=CURL, timeout=10).json()
+    expect(tab.get_by_test_id("stMetricValue")).to_have_text(answer["prediction"], timeout=SOON)
+    chart = tab.get_by_test_id("stVegaLiteChart")
+    for label, share in answer["probabilities"].items():
+        expect(chart.get_by_text(label, exact=True)).to_be_visible()
+        expect(chart.get_by_text(f"{100 * share:.1f} %", exact=True)).to_be_visible()
+    expect(tab.get_by_text("saved")).to_contain_text(re.compile(r"version \d{8}-\d{6}.* · saved .+"))
+    picture(tab, "page-desktop-light")
+    if os.environ.get("UPDATE_PICTURES") == "1":
+        tab.set_viewport_size({"width": 960, "height": 740})
+        picture(tab, "page")
+        shutil.copy(SCREENSHOTS / "page.png", PICTURES / "page.png")
+
+
+def test_each_select_box_offers_its_own_categories(tab: Page, births: Pair) -> None:
+    tab.goto(births.form.url)
+    schema = requests.get(f"{births.api.url}/schema", timeout=5).json()
+    for name, column in schema["properties"].items():
+        field(tab, name).click(timeout=SOON)
+        expect(tab.get_by_role("option")).to_have_text(column["x-categories"])
+        tab.keyboard.press("Escape")
+
+
+def test_nothing_is_sent_before_submit_and_nothing_again_after(tab: Page, births: Pair) -> None:
+    before = predictions(births.api)
+    tab.goto(births.form.url)
+    for name, option in CURL.items():
+        choose(tab, name, option)
+    assert predictions(births.api) == before
+    submit(tab)
+    expect(tab.get_by_test_id("stMetricValue")).to_be_visible(timeout=SOON)
+    choose(tab, "age_group", "20 to 24 yrs")
+    expect(tab.get_by_text("The form has changed since. Submit again.")).to_be_visible(timeout=SOON)
+    tab.wait_for_timeout(5000)  # the page looks for a new model twice meanwhile
+    assert predictions(births.api) == before + 1
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_page_fits_a_phone(tab: Page, births: Pair, scheme: str) -> None:
+    tab.set_viewport_size(SIZES["phone"])
+    tab.emulate_media(color_scheme=scheme)
+    tab.goto(births.form.url)
+    submit(tab)
+    expect(tab.get_by_test_id("stVegaLiteChart")).to_be_visible(timeout=SOON)
+    assert tab.evaluate("document.documentElement.scrollWidth") <= SIZES["phone"]["width"]
+    picture(tab, f"page-phone-{scheme}")
+
+
+def test_every_kind_of_column_is_shown_and_sent_as_it_is(tab: Page, workshop: Pair) -> None:
+    frame = mixed_frame()
+    serve_sum(workshop, frame)
+    tab.set_viewport_size({"width": 1280, "height": 1100})
+    tab.goto(workshop.form.url)
+    expect(tab.get_by_role("heading", name="odd *model* :smile:")).to_be_visible(timeout=SOON)
+    expect(labels(tab)).to_have_text(list(frame.columns), timeout=SOON)
+    choose(tab, ODD["text"], "<i>b</i> :+1:")
+    field(tab, "whole").fill("99")
+    field(tab, "whole, optional").fill("7")
+    field(tab, "note").fill("<script>alert(1)</script>")
+    field(tab, "note").press("Enter")
+    submit(tab)
+    expect(tab.get_by_test_id("stMetricValue")).to_have_text("106", timeout=SOON)
+    expect(tab.get_by_test_id("stMetricLabel")).to_have_text("price in $_€_$ <b>")
+    words = "whole: 99 is outside the observed range 0 to 59."
+    expect(tab.get_by_test_id("stAlert").get_by_role("listitem")).to_have_text([words])
+    picture(tab, "page-every-kind")
+
+
+def test_emptied_optional_field_is_sent_as_null(tab: Page, workshop: Pair) -> None:
+    serve_sum(workshop, mixed_frame())
+    tab.goto(workshop.form.url)
+    expect(field(tab, "whole, optional")).to_be_visible(timeout=SOON)
+    field(tab, "whole").fill("5")
+    field(tab, "whole, optional").fill("")
+    submit(tab)
+    expect(tab.get_by_test_id("stMetricValue")).to_have_text("1,005", timeout=SOON)
+    expect(tab.get_by_test_id("stAlert")).to_have_count(0)
+
+
+def test_refusal_comes_in_the_words_of_the_api(tab: Page, workshop: Pair) -> None:
+    serve_sum(workshop, mixed_frame())
+    tab.goto(workshop.form.url)
+    expect(field(tab, "whole")).to_be_visible(timeout=SOON)
+    field(tab, "whole").fill("999")
+    submit(tab)
+    words = "999 doesn't fit column 'whole'. It takes a whole number from -128 to 127."
+    expect(tab.get_by_test_id("stAlert").get_by_role("listitem")).to_have_text([words], timeout=SOON)
+    picture(tab, "page-refusal")
+
+
+def test_hot_swap_renews_the_form_and_keeps_what_is_typed(tab: Page, workshop: Pair) -> None:
+    frame = mixed_frame()
+    serve_sum(workshop, frame[["whole", "note", "day"]], name="before")
+    tab.goto(workshop.form.url)
+    expect(tab.get_by_role("heading", name="before")).to_be_visible(timeout=SOON)
+    field(tab, "whole").fill("42")
+    field(tab, "note").fill("half a sen")
+    serve_sum(workshop, frame[["flag", "note", "whole"]], name="after")
+    expect(tab.get_by_role("heading", name="after")).to_be_visible(timeout=SOON)
+    expect(labels(tab)).to_have_text(["flag", "note", "whole"], timeout=SOON)
+    expect(field(tab, "whole")).to_have_value("42")
+    expect(field(tab, "note")).to_have_value("half a sen")
+
+
+def test_page_waits_with_the_reason_and_comes_alive_by_itself(
+    tab: Page, service: Callable[..., Service], births: Pair, tmp_path: Path
+) -> None:
+    api = service("fastapi", "/health", MODELS_DIR=str(tmp_path))
+    form = service("streamlit", "/_stcore/health", API_URL=api.url).start()
+    tab.goto(form.url)
+    notice = tab.get_by_test_id("stAlert")
+    expect(notice).to_contain_text(f"The API at {api.url} cannot be reached.", timeout=SOON)
+    picture(tab, "page-api-down")
+    api.start()
+    reason = requests.get(f"{api.url}/ready", timeout=5).json()["detail"]
+    expect(notice).to_contain_text(reason, timeout=SOON)
+    picture(tab, "page-no-model")
+    shutil.copytree(births.models, tmp_path, dirs_exist_ok=True)
+    expect(field(tab, "age_group")).to_be_visible(timeout=SOON)
+    expect(notice).to_have_count(0)
+
+
+def test_what_is_typed_outlives_the_api(tab: Page, births: Pair) -> None:
+    tab.goto(births.form.url)
+    choose(tab, "age_group", "50+ yrs")
+    births.api.stop()
+    expect(tab.get_by_test_id("stAlert")).to_contain_text("cannot be reached", timeout=SOON)
+    submit(tab)
+    expect(tab.get_by_text("No answer")).to_be_visible(timeout=SOON)
+    picture(tab, "page-api-lost")
+    births.api.start()
+    expect(tab.get_by_text("Waiting for the API")).to_have_count(0, timeout=SOON)
+    expect(field(tab, "age_group")).to_have_value("50+ yrs")
+    submit(tab)
+    expect(tab.get_by_test_id("stMetricValue")).to_be_visible(timeout=SOON)
+
+
+def test_page_tells_the_addresses_once_and_stops_at_once(births: Pair, service: Callable[..., Service]) -> None:
+    form = service("streamlit", "/_stcore/health", API_URL=births.api.url, ANNOUNCE="1", STREAMLIT_PORT="9999").start()
+    time.sleep(3)
+    began = time.monotonic()
+    code, written = form.stop()
+    assert code == 0
+    assert time.monotonic() - began < 5
+    assert written.count("http://127.0.0.1:9999") == 1
+    assert len(written.splitlines()) <= 6, written
+
+
+def test_wrong_setting_is_refused_by_name() -> None:
+    command = [sys.executable, str(HOUSE / "containers" / "streamlit" / "start.py")]
+    run = subprocess.run(command, env=os.environ | {"PORT": "many"}, capture_output=True, text=True, check=False)
+    assert run.returncode == 1
+    assert run.stderr.startswith("PORT='many': ")
+    assert "Traceback" not in run.stderr
+
+
+PATHS = ["/", "/_stcore/health", "/_stcore/host-config", "/_stcore/upload_file/a/b", "/media/a.png", "/static/a.js"]
+FOREIGN = [
+    {"Host": "foreign.example"},
+    {"Host": "127.0.0.1.foreign.example"},
+    {"Host": "127.0.0.1@foreign.example"},
+    {"Host": "foreign.example", "Origin": "http://foreign.example"},
+    {"Origin": "http://foreign.example"},
+    {"Origin": "http://127.0.0.1:1"},
+    {"Origin": "null"},
+]
+
+
+def test_foreign_host_and_origin_are_refused_at_every_door(births: Pair) -> None:
+    for headers in FOREIGN:
+        for path in PATHS:
+            for method in ("GET", "PUT", "POST", "DELETE", "OPTIONS"):
+                answer = requests.request(method, births.form.url + path, headers=headers, timeout=5)
+                assert answer.status_code == 403, (method, path, headers)
+
+
+def test_foreign_host_and_origin_never_open_the_websocket(births: Pair) -> None:
+    stream = births.form.url.replace("http", "ws") + "/_stcore/stream"
+    for headers in FOREIGN:
+        with pytest.raises(websocket.WebSocketBadStatusException, match="403"):
+            _open(stream, headers)
+    for name in ("127.0.0.1", "localhost", "[::1]"):
+        host = f"{name}:{urlsplit(births.form.url).port}"
+        assert _open(stream, {"Host": host, "Origin": f"http://{host}"}) == 101
+
+
+def _open(stream: str, headers: dict[str, str]) -> int:
+    origin = headers.get("Origin")
+    options = {"suppress_origin": origin is None, **({"origin": origin} if origin else {})}
+    connection = websocket.create_connection(stream, timeout=5, host=headers.get("Host"), **options)
+    connection.close()
+    return int(connection.status)
+
+
+def test_docs_of_the_api_are_drawn_without_the_internet(tab: Page, births: Pair) -> None:
+    tab.goto(f"{births.api.url}/docs")
+    expect(tab.get_by_text("/predict", exact=True)).to_be_visible(timeout=SOON)
+    tab.locator("#operations-default-predict_rows_predict_post .opblock-summary").click()
+    expect(tab.get_by_text("Under 15 yrs").first).to_be_visible(timeout=SOON)
+    picture(tab, "docs")
+
+
+@pytest.fixture
+def jupyter(tmp_path: Path, free_port: Callable[[], int]) -> Iterator[str]:
+    """Run JupyterLab as the house sets it up, on a copy of the notebook; gives its address."""
+    notebooks, port = tmp_path / "notebooks", free_port()
+    notebooks.mkdir()
+    shutil.copy(HOUSE / "volumes" / "notebooks" / "submission.ipynb", notebooks)
+    cell = {"cell_type": "code", "id": "a", "metadata": {}, "source": "6 * 7", "outputs": [], "execution_count": None}
+    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3"}}
+    empty = {"cells": [cell], "metadata": kernel, "nbformat": 4, "nbformat_minor": 5}
+    (notebooks / "scratch.ipynb").write_text(json.dumps(empty))
+    config = HOUSE / "containers" / "python" / "jupyter_server_config.py"
+    command = [str(Path(sys.executable).with_name("jupyter")), "lab", f"--config={config}"]
+    home = tempfile.mkdtemp(prefix="j")  # short: the address of a kernel's socket may have 107 characters
+    own = {"HOST": "127.0.0.1", "PORT": str(port), "NOTEBOOKS_DIR": str(notebooks), "HOME": home}
+    running = subprocess.Popen(command, env=os.environ | own, stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT)
+    wait_until(lambda: _answers(f"http://127.0.0.1:{port}/api"), "JupyterLab answers")
+    yield f"http://127.0.0.1:{port}"
+    running.terminate()
+    running.wait(10)
+    shutil.rmtree(home)
+
+
+@pytest.mark.slow
+def test_jupyterlab_opens_the_notebook_and_runs_a_cell(tab: Page, jupyter: str) -> None:
+    tab.goto(f"{jupyter}/lab/tree/submission.ipynb")
+    expect(tab.get_by_role("heading", name="Preterm births").first).to_be_visible(timeout=60_000)
+    picture(tab, "jupyterlab")
+    tab.goto(f"{jupyter}/lab/workspaces/other/tree/scratch.ipynb")
+    cell = tab.get_by_role("textbox").filter(has_text="6 * 7")
+    expect(tab.get_by_role("button", name="Python 3 (ipykernel) | Idle")).to_be_visible(timeout=60_000)
+    cell.click()
+    tab.keyboard.press("Shift+Enter")
+    expect(tab.get_by_role("main").get_by_text("42", exact=True)).to_be_visible(timeout=60_000)

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import psycopg2
 import pytest
-from takehome.cluster import find_cluster, lock
+from takehome.cluster import find_cluster
 from takehome.crew import Crew
+from takehome.lock import lock
 from takehome.server import connect
 
 Need = Callable[[str, bool, str], None]

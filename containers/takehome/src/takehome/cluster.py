@@ -1,22 +1,20 @@
 """PostgreSQL's own files on this machine, and the commands that make and serve them."""
 
-import fcntl
 import os
 import pwd
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from takehome.errors import TakehomeError
+from takehome.lock import lives
 
-_LOCK_SECONDS = 12  # what a killed server needs to go, and a bit
 _HBA = """\
 # Written at each start. A superuser can run programs on the server, so `postgres` gets in by the socket only,
 # which lies in this folder, closed to others.
@@ -154,63 +152,10 @@ def _candidates(data: Path, owner: int) -> Iterator[Cluster]:
     yield Cluster(data, nobody)
 
 
-@contextmanager
-def lock(data: Path) -> Iterator[int]:
-    """Hold the lock of a data folder; yields its file descriptor, which those who work on the folder inherit.
-
-    Raises
-    ------
-    TakehomeError
-        Somebody works on the folder.
-    """
-    with _open(data.with_name(f"{data.name}.lock")) as file:
-        deadline = time.monotonic() + _LOCK_SECONDS
-        while not _locked(file.fileno()):
-            file.seek(0)
-            holder = file.read().strip()
-            if _lives(holder) or time.monotonic() > deadline:
-                raise TakehomeError(
-                    f"{data}: a server is using this data folder already (process {holder or 'unknown'}). "
-                    "Stop that one first, with Ctrl-C in its window."
-                )
-            time.sleep(0.1)
-        file.truncate(0)
-        file.write(str(os.getpid()))
-        file.flush()
-        yield file.fileno()
-
-
-def _open(path: Path) -> TextIO:
-    try:
-        return path.open("a+")
-    except PermissionError as error:
-        raise TakehomeError(
-            f"{path} belongs to another user. Give it back: sudo chown -R $(id -u) {path.parent}"
-        ) from error
-
-
-def _locked(descriptor: int) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
-
-
-def _lives(pid: str) -> bool:
-    try:
-        os.kill(int(pid), 0)
-    except PermissionError:
-        return True
-    except (ValueError, ProcessLookupError):
-        return False
-    return True
-
-
 def _names_a_stranger(file: Path) -> bool:
     """Tell whether the process of a stale lock file lives again as another one; PostgreSQL would not start."""
     try:
-        return _lives(file.read_text().split("\n")[0])
+        return lives(file.read_text().split("\n")[0])
     except FileNotFoundError:
         return False
 

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from threading import Thread
 
@@ -70,15 +71,17 @@ def main() -> int:
     children = Children()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: sys.exit(0))
-    try:
-        jupyter = children.start(
-            "jupyter", "lab", f"--config={HERE / 'jupyter_server_config.py'}",
-            HOST=settings.host, PORT=str(settings.port), NOTEBOOKS_DIR=str(settings.notebooks_dir.resolve()),
-        )  # fmt: skip
-        Thread(target=prepare, args=(children, settings), daemon=True).start()
-        return jupyter.wait()
-    finally:
-        children.stop()
+    # A short path for the kernels' sockets, which the system cuts at about 100 characters.
+    with tempfile.TemporaryDirectory(prefix="jupyter-", dir="/tmp") as runtime:
+        try:
+            jupyter = children.start(
+                "jupyter", "lab", f"--config={HERE / 'jupyter_server_config.py'}", JUPYTER_RUNTIME_DIR=runtime,
+                HOST=settings.host, PORT=str(settings.port), NOTEBOOKS_DIR=str(settings.notebooks_dir.resolve()),
+            )  # fmt: skip
+            Thread(target=prepare, args=(children, settings), daemon=True).start()
+            return jupyter.wait()
+        finally:
+            children.stop()
 
 
 if __name__ == "__main__":

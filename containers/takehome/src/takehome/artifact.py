@@ -1,7 +1,7 @@
 """Saving a model so that everything after the notebook can be derived from it, and loading it back."""
 
 import hashlib
-import pickle  # nosec B403: only its error
+import pickle  # nosec B403
 import platform
 import shutil
 from collections.abc import Mapping

@@ -161,7 +161,7 @@ def _all_answer(settings: Settings) -> bool:
 
 
 def _answers(address: str) -> bool:
-    with suppress(OSError), urllib.request.urlopen(address, timeout=2):
+    with suppress(OSError), urllib.request.urlopen(address, timeout=2):  # nosec B310
         return True
     return False
 

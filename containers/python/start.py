@@ -72,7 +72,7 @@ def main() -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: sys.exit(0))
     # A short path for the kernels' sockets, which the system cuts at about 100 characters.
-    with tempfile.TemporaryDirectory(prefix="jupyter-", dir="/tmp") as runtime:
+    with tempfile.TemporaryDirectory(prefix="jupyter-", dir="/tmp") as runtime:  # nosec B108
         try:
             jupyter = children.start(
                 "jupyter", "lab", f"--config={HERE / 'jupyter_server_config.py'}", JUPYTER_RUNTIME_DIR=runtime,

@@ -171,7 +171,7 @@ def births(pair: Callable[[Path], Pair], tmp_path_factory: pytest.TempPathFactor
     model.fit(features[::2], target[::2])
     held_out = (features[1::2], target[1::2])
     labels = {0: "Full-term", 1: "Pre-term"}
-    takehome.save_model(model, features, target, name="births", labels=labels, evaluate=held_out, models_dir=folder)
+    takehome.save_model(model, features, target, name="Preterm births", labels=labels, evaluate=held_out, models_dir=folder)
     running = pair(folder)
     wait_until(lambda: _answers(f"{running.api.url}/ready"), "the model is served")
     return running
@@ -252,7 +252,7 @@ def picture(tab: Page, name: str) -> None:
 
 def test_form_shows_the_answer_of_the_api(tab: Page, births: Pair) -> None:
     tab.goto(births.form.url)
-    expect(tab.get_by_role("heading", name="births")).to_be_visible(timeout=SOON)
+    expect(tab.get_by_role("heading", name="Preterm births")).to_be_visible(timeout=SOON)
     expect(labels(tab)).to_have_text(list(CURL), timeout=SOON)  # in training order
     for name, option in CURL.items():
         choose(tab, name, option)

@@ -208,8 +208,7 @@ def test_second_server_and_taken_port_are_refused(start: Start, clone: Path, fre
 @pytest.mark.parametrize("victim", ["postgres", "python", "fastapi", "streamlit"])
 def test_one_that_dies_stops_all(start: Start, clone: Path, victim: str) -> None:
     local = start()
-    local.wait_for("database system is ready")
-    time.sleep(2)
+    local.wait_for("  Form         http")
     os.kill(local.pid(victim), signal.SIGKILL)
     assert local.end() == 1
     assert f"takehome: {victim} ended with exit code -9. Its last lines:" in local.output()

@@ -183,13 +183,12 @@ def test_killed_save_leaves_the_old_model(saved: Path) -> None:
     dice, server = random.Random(0), multiprocessing.get_context("forkserver")
     server.set_forkserver_preload(["takehome", "test_artifact"])
 
-    def save(delay: float | None) -> bool:
+    def save(delay: float | None) -> None:
         process = server.Process(target=save_iris, args=(saved,))
         process.start()
         process.join(delay)
         process.kill()
         process.join()
-        return process.exitcode == 0
 
     save(None)
     started = time.perf_counter()
@@ -197,11 +196,9 @@ def test_killed_save_leaves_the_old_model(saved: Path) -> None:
     whole = time.perf_counter() - started
 
     with ThreadPoolExecutor(2) as pool:  # saves that race each other are killed, too
-        finished = []
-        for done in pool.map(save, [dice.uniform(0, 2 * whole) for _ in range(100)]):
+        for _ in pool.map(save, [dice.uniform(0, 1.5 * whole) for _ in range(100)]):
             takehome.load_model(models_dir=saved)
-            finished.append(done)
-    assert 0 < sum(finished) < 100
+    assert list(saved.glob(".*.partial")), "some were killed in the middle"
 
 
 def test_concurrent_saves_and_readers_never_meet_half_a_model(saved: Path) -> None:

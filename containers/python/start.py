@@ -29,9 +29,9 @@ class Children:
         self._running: list[subprocess.Popen[bytes]] = []
 
     def start(self, *command: str, **variables: str) -> subprocess.Popen[bytes]:
-        """Start a program of this environment in a process group of its own."""
+        """Start a program of this environment, in this process's group: who ends the group ends all."""
         program = str(Path(sys.executable).with_name(command[0]))
-        child = subprocess.Popen([program, *command[1:]], env=os.environ | variables, start_new_session=True)
+        child = subprocess.Popen([program, *command[1:]], env=os.environ | variables)
         self._running.append(child)
         return child
 
@@ -47,10 +47,7 @@ class Children:
 
     def _signal(self, number: signal.Signals) -> None:
         for child in self._running:
-            try:
-                os.killpg(child.pid, number)
-            except ProcessLookupError:
-                continue
+            child.send_signal(number)
 
 
 def prepare(children: Children, settings: Settings) -> None:

@@ -18,10 +18,9 @@ from sklearn.base import is_classifier, is_regressor
 
 from takehome.answers import Answer, Class, Estimator, answer
 from takehome.errors import TakehomeError
-from takehome.metadata import Data, Examples, Metadata, installed
+from takehome.metadata import RULE, Data, Examples, Metadata, installed
 from takehome.metrics import evaluate as score
 from takehome.proof import compare, prove
-from takehome.reading import RULE
 from takehome.rows import RowReader
 from takehome.schema import RowSchema
 from takehome.settings import Settings

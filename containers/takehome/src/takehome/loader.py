@@ -14,7 +14,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from takehome import tables
 from takehome.errors import TakehomeError
-from takehome.reading import RULE, read_arrow
+from takehome.metadata import RULE
+from takehome.reading import read_arrow
 from takehome.server import connect
 from takehome.settings import Settings
 from takehome.sources import find_sources

@@ -12,6 +12,7 @@ from takehome.errors import TakehomeError
 from takehome.schema import Row, RowSchema
 
 MOST_BYTES = 64 << 20
+RULE = "1: only an empty field is missing"  # raised when `takehome.reading` comes to read otherwise
 
 
 class Data(BaseModel):

@@ -17,8 +17,6 @@ import pyarrow.parquet
 
 from takehome.errors import TakehomeError
 
-RULE = "1: only an empty field is missing"
-
 _WHOLE = r"-?(0|[1-9][0-9]*)"
 _DATE = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
 _TIME = r"[T ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?"

@@ -230,6 +230,19 @@ def test_over_500_bad_bodies_are_refused_with_reason(api: str) -> None:
     assert count > 500
 
 
+def test_health_answers_while_a_body_of_many_keys_is_refused(api: str) -> None:
+    keys = ",".join(f'"k{i}":1' for i in range(300_000))
+    body = f'{{{keys},"k299999":2}}'
+    sent = threading.Thread(
+        target=lambda: requests.post(
+            f"{api}/predict", data=body, headers={"Content-Type": "application/json"}, timeout=60
+        )
+    )
+    sent.start()
+    while sent.is_alive():
+        assert requests.get(f"{api}/health", timeout=2).status_code == 200
+
+
 def test_media_type_is_checked(api: str) -> None:
     for media_type in (
         "text/plain",
@@ -377,6 +390,29 @@ def test_every_kind_of_column_is_answered_like_in_the_notebook(tmp_path: Path, f
         assert predict(url, row | {"whole": 3.0, "gaps": None}).status_code == 200
 
 
+def test_value_that_the_dtype_cannot_hold_is_refused(tmp_path: Path, free_port: Callable[[], int]) -> None:
+    X = pd.DataFrame(
+        {
+            "day": pd.date_range("2024-01-01", periods=9).astype("datetime64[ns]"),
+            "small": np.arange(9, dtype="float32"),
+            "city": [f"city number {i % 3}" for i in range(9)],
+        }
+    )
+    y = pd.Series(range(9), name="y")
+    takehome.save_model(tabular_pipeline("regressor").fit(X, y), X, y, name="Bounds", models_dir=tmp_path)
+    with running(tmp_path, free_port()) as url:
+        eventually(lambda: ready(url))
+        row = {"day": "2024-01-02", "small": 1.0, "city": "city number 1"}
+        assert predict(url, row).status_code == 200
+        for odd in ({"day": "9999-12-31"}, {"day": "0001-01-01"}, {"small": 1e300}):
+            answer = predict(url, row | odd)
+            assert answer.status_code == 422
+            assert answer.json()["detail"][0]["loc"] == ["body", 0, next(iter(odd))]
+        many = predict(url, [row | {"city": f"citi numbr {i}"} for i in range(3000)]).json()
+        assert "Did you mean" in many[0]["warnings"][0]["msg"]
+        assert all(len(answer["warnings"]) == 1 for answer in many)
+
+
 def test_row_that_the_estimator_fails_on_is_named(tmp_path: Path, free_port: Callable[[], int]) -> None:
     X, y = pd.DataFrame({"x": [1.0, 2.0, 3.0]}), pd.Series([10.0, 20.0, 30.0], name="y")
     takehome.save_model(LinearRegression().fit(X, y), X, y, name="Tenfold", models_dir=tmp_path)
@@ -398,7 +434,9 @@ def test_row_that_the_estimator_fails_on_is_named(tmp_path: Path, free_port: Cal
 @pytest.mark.parametrize(
     "host", ["localhost", "127.0.0.1", "[::1]", "evil.example", "localhost.evil.example", "", "127.0.0.1@evil"]
 )
-@pytest.mark.parametrize("origin", [None, "same", "null", "http://evil.example", "http://localhost:1"])
+@pytest.mark.parametrize(
+    "origin", [None, "same", "null", "http://evil.example", "http://localhost:1", "http://[", "//localhost"]
+)
 def test_foreign_host_or_origin_reaches_nothing(api: str, method: str, host: str, origin: str | None) -> None:
     port = api.rpartition(":")[2]
     headers = {"Host": f"{host}:{port}" if host else "", "Content-Type": "application/json"}
@@ -507,6 +545,9 @@ def bad(
         yield url, folder
 
 
+SWAPPED = [{"value": 0, "label": "Pre-term"}, {"value": 1, "label": "Full-term"}]
+
+
 def plant(models: Path, content: bytes, **changes: Any) -> str:
     """Commit a copy of the current model with another pickle, or other metadata."""
     store = Store(models)
@@ -538,6 +579,13 @@ def never_a_number() -> bytes:
     [
         (lambda good: good[: len(good) // 3], {}, "can't be loaded"),
         (lambda good: good, {"sha256": "0" * 64}, "was changed or cut"),
+        (lambda good: good, {"examples": {"rows": [], "answers": []}}, "examples"),
+        (
+            lambda good: good,
+            {"classes": [{"value": 0, "label": "Pre-term"}, {"value": 1, "label": "Full-term"}]},
+            "example row",
+        ),
+        (lambda good: good, {"row_schema": {"properties": {}}}, "broken row schema"),
         (lambda good: good, {"packages": {"scikit-learn": "1.8.0"}}, "saved with scikit-learn 1.8.0; here is"),
         (lambda good: good.replace(b"OneHotEncoder", b"OneHotDecoder"), {}, "OneHotDecoder"),
         (lambda _: b"cnot_installed\nThing\n.", {}, "needs the package 'not_installed'.*environment.yml"),
@@ -606,6 +654,12 @@ def test_broken_current_leaves_the_old_model(bad: tuple[str, Path]) -> None:
         assert predict(url, ROW).headers["X-Model-Version"] == good
         current.unlink(missing_ok=True)
         Store(models).use(good)
+    hanging = models / "20300101-000000"
+    shutil.copytree(models / good, hanging)
+    (hanging / "model.json").unlink()
+    os.mkfifo(hanging / "model.json")
+    Store(models).use(hanging.name)
+    eventually(lambda: "not a regular file" in requests.get(f"{url}/model", timeout=5).text)
     shutil.rmtree(models)
     time.sleep(2)
     assert predict(url, ROW).status_code == 200

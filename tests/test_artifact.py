@@ -167,6 +167,10 @@ def test_answers_that_change_are_refused(saved: Path) -> None:
         (lambda X: X.set_axis(list("abca"), axis=1), "text name of its own"),
         (lambda X: X.assign(odd=[{1}] * len(X)), "'odd'.*can't be sent as JSON"),
         (lambda X: X.assign(odd=pd.to_timedelta(range(len(X)), "h")), "'odd'.*can't be sent as JSON"),
+        (lambda X: X.assign(odd=pd.Series(["a", None] * 75, dtype=object)), "'odd' of X holds None"),
+        (lambda X: X.assign(odd=[np.inf, 1, 2] * 50), "'odd' of X holds infinity"),
+        (lambda X: X.assign(odd=pd.array([1, 2, 3] * 50, dtype="int64[pyarrow]")), "'odd'.*can't be sent as JSON"),
+        (lambda X: X[X.columns[::-1]], "can't answer the rows: ValueError"),
         (lambda X: X.iloc[:9], "9 rows and y has 150"),
     ],
 )
@@ -299,6 +303,14 @@ def test_current_that_is_a_pipe_or_a_link(saved: Path) -> None:
     (saved / "current").symlink_to("/etc/passwd")
     with pytest.raises(takehome.TakehomeError, match="not a regular file"):
         takehome.load_model(models_dir=saved)
+
+
+def test_rare_missing_value_is_among_the_examples(tmp_path: Path) -> None:
+    X = pd.DataFrame({"x": [1.0] * 500})
+    X.loc[333, "x"] = np.nan
+    y = pd.Series(range(500), name="y")
+    takehome.save_model(HistGradientBoostingRegressor(max_iter=2).fit(X, y), X, y, name="r", models_dir=tmp_path)
+    assert {"x": None} in takehome.load_model(models_dir=tmp_path).metadata.examples.rows
 
 
 def test_no_model_yet(tmp_path: Path) -> None:

@@ -171,7 +171,9 @@ def births(pair: Callable[[Path], Pair], tmp_path_factory: pytest.TempPathFactor
     model.fit(features[::2], target[::2])
     held_out = (features[1::2], target[1::2])
     labels = {0: "Full-term", 1: "Pre-term"}
-    takehome.save_model(model, features, target, name="Preterm births", labels=labels, evaluate=held_out, models_dir=folder)
+    takehome.save_model(
+        model, features, target, name="Preterm births", labels=labels, evaluate=held_out, models_dir=folder
+    )
     running = pair(folder)
     wait_until(lambda: _answers(f"{running.api.url}/ready"), "the model is served")
     return running

@@ -4,10 +4,13 @@ import sys
 
 import uvicorn
 from pydantic import ValidationError
+from pydantic_settings import SettingsError
 
 if __name__ == "__main__":
     try:
         from app.settings import settings
+    except SettingsError as error:
+        sys.exit(f"{error}. Correct the variable, then start again.")
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         sys.exit(

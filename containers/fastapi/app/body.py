@@ -2,9 +2,11 @@
 
 import asyncio
 import json
+from collections import Counter
 from typing import Any, NoReturn
 
 from fastapi import HTTPException, Request
+from starlette.requests import ClientDisconnect
 from takehome.rows import RowError
 
 from app.settings import settings
@@ -30,7 +32,9 @@ async def read_json(request: Request) -> Any:
             content = await _read(request)
     except TimeoutError:
         raise HTTPException(408, f"The body did not arrive within {settings.body_seconds:g} s.", CLOSE) from None
-    return _decode(content)
+    except ClientDisconnect:
+        raise HTTPException(400, "The client went away.", CLOSE) from None
+    return await asyncio.to_thread(_decode, content)
 
 
 async def _read(request: Request) -> bytes:
@@ -63,8 +67,8 @@ def _decode(content: bytes) -> Any:
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
-        names = [name for name, _ in pairs]
-        raise ValueError(f"the key {next(n for n in names if names.count(n) > 1)[:80]!r} is there twice in one object")
+        twice = Counter(name for name, _ in pairs).most_common(1)[0][0]
+        raise ValueError(f"the key {twice[:80]!r} is there twice in one object")
     return found
 
 

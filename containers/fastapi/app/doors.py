@@ -3,7 +3,6 @@
 import re
 import time
 import uuid
-from urllib.parse import urlsplit
 
 from fastapi.responses import JSONResponse
 from prometheus_client import Counter, Histogram
@@ -56,7 +55,7 @@ def _refusal(headers: Headers) -> str | None:
     if len(hosts) != 1 or _name(hosts[0]) not in settings.allowed_hosts:
         return _REFUSED.format("Host", ", ".join(hosts)[:80])
     origin = headers.get("origin")
-    if origin is not None and urlsplit(origin).netloc.lower() != hosts[0].lower():
+    if origin is not None and origin.lower() != f"http://{hosts[0].lower()}":
         return _REFUSED.format("Origin", origin[:80])
     return None
 

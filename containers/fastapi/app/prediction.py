@@ -1,12 +1,11 @@
 """Rows in, answers out: what runs beside the event loop for each request."""
 
-from collections.abc import Callable
 from typing import Any
 
-import pandas as pd
 from takehome.answers import Answer
 from takehome.artifact import Model
 from takehome.rows import Finding, RowError
+from takehome.schema import Row
 
 
 def predict(model: Model, rows: list[Any], *, strict: bool) -> list[dict[str, Any]]:
@@ -28,21 +27,24 @@ def predict(model: Model, rows: list[Any], *, strict: bool) -> list[dict[str, An
         A row doesn't fit the row schema, or the estimator can't answer it.
     """
     known, warnings = model.reader.read(rows, strict=strict)
-    frame = model.schema.to_frame(known)
     try:
-        answers = model.predict(frame)
+        answers = _answer(model, known)
     except Exception as error:  # whatever an estimator raises, it is the row that it can't answer
-        raise RowError([_unanswerable(model.predict, frame, error)]) from error
+        raise RowError([_unanswerable(model, known, error)]) from error
     return [{**answer, "warnings": found} for answer, found in zip(answers, warnings, strict=True)]
 
 
-def _unanswerable(predict: Callable[[pd.DataFrame], list[Answer]], frame: pd.DataFrame, error: Exception) -> Finding:
+def _answer(model: Model, rows: list[Row]) -> list[Answer]:
+    return model.predict(model.schema.to_frame(rows))
+
+
+def _unanswerable(model: Model, rows: list[Row], error: Exception) -> Finding:
     """Find the first row that the estimator fails on, by halves."""
-    first, last = 0, len(frame)
+    first, last = 0, len(rows)
     while last - first > 1:
         middle = (first + last) // 2
         try:
-            predict(frame.iloc[first:middle])
+            _answer(model, rows[first:middle])
             first = middle
         except Exception as found:  # see above
             last, error = middle, found

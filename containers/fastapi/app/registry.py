@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -38,11 +39,14 @@ class Registry:
         self.refused: Refusal | None = None
         self._store = store
         self._tried: Stamp | None = None
+        self._loader = ThreadPoolExecutor(1)  # its own, so that busy predictions can't keep a model out
 
     @property
     def reason(self) -> str:
         """Why no model is served."""
-        return self.refused.reason if self.refused else NO_MODEL
+        if self.refused:
+            return self.refused.reason
+        return f"Model {self._tried[0]} is being proved, which takes a few seconds." if self._tried else NO_MODEL
 
     async def watch(self) -> None:
         """Follow `current` for ever."""
@@ -58,10 +62,11 @@ class Registry:
         if version is None or (stamp := self._stamp(version)) == self._tried:
             return None
         self._tried = stamp
-        loading = asyncio.create_task(asyncio.to_thread(self._load, version))
+        loading = asyncio.get_running_loop().run_in_executor(self._loader, self._load, version)
         done, _ = await asyncio.wait({loading}, timeout=PATIENCE_SECONDS)
         if not done:  # told as refused for now: a model that hangs has its reason in /model from here on
-            self.refused = Refusal(version, f"Model {version} is still being proved; it is refused after {SECONDS} s.")
+            reason = f"Model {version} is still being proved; it will be refused after {SECONDS} s."
+            self.refused = Refusal(version, reason)
         try:
             model = await loading
         except TakehomeError as error:

@@ -4,7 +4,7 @@ import hashlib
 import pickle  # nosec B403
 import platform
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -18,7 +18,7 @@ from sklearn.base import is_classifier, is_regressor
 
 from takehome.answers import Answer, Class, Estimator, answer
 from takehome.errors import TakehomeError
-from takehome.metadata import RULE, Data, Examples, Metadata, installed
+from takehome.metadata import RULE, Data, Examples, Metadata, installed, open_regular, read_metadata
 from takehome.metrics import evaluate as score
 from takehome.proof import compare, prove
 from takehome.rows import RowReader
@@ -92,12 +92,21 @@ def save_model(  # noqa: PLR0913  # each is something that only the notebook kno
         The data can't be sent as JSON, the estimator can't be saved, or a fresh process can't load it or answers
         otherwise. Nothing is written then, and the model before goes on being served.
     """
+    if not isinstance(name, str) or not isinstance(labels, Mapping | None):
+        raise TakehomeError(f"name is a text and labels a dictionary, not {name!r} and {labels!r}.")
     schema = RowSchema.from_frame(X)
     y = _target(y, len(X))
     classes = _classes(estimator, y, labels)
     store = Store(Path(models_dir or Settings().models_dir))
-    metrics, curves = _evaluation(estimator, evaluate, classes)
-    some = X.iloc[np.unique(np.linspace(0, len(X) - 1, EXAMPLES).astype(int))]
+    some = _examples(X)
+    try:
+        answers = answer(estimator, some, classes)
+        metrics, curves = _evaluation(estimator, evaluate, classes)
+    except Exception as error:  # whatever an estimator raises
+        raise TakehomeError(
+            f"The estimator can't answer the rows: {type(error).__name__}: {error}. Pass it fitted, X with the "
+            "columns that it was fitted on, in their order, and held-out rows of the same kind."
+        ) from error
     version, staged = store.stage()
     try:
         _dump(estimator, staged / "model.joblib")
@@ -109,7 +118,7 @@ def save_model(  # noqa: PLR0913  # each is something that only the notebook kno
             target=str(y.name),
             classes=classes,
             row_schema=schema.to_json(name, schema.to_rows(some.iloc[:1])),
-            examples=Examples(rows=schema.to_rows(some), answers=answer(estimator, some, classes)),
+            examples=Examples(rows=schema.to_rows(some), answers=answers),
             metrics=metrics,
             curves=curves,
             data=_fingerprint(X, y),
@@ -118,7 +127,7 @@ def save_model(  # noqa: PLR0913  # each is something that only the notebook kno
             sha256=_sha256(staged / "model.joblib"),
         )
         (staged / "model.json").write_text(metadata.model_dump_json(indent=1), encoding="utf-8")
-        needed = prove(staged, metadata)
+        needed = prove(staged, read_metadata(staged / "model.json"))
         metadata.packages = {package: installed(package) or "" for package in needed}
         (staged / "model.json").write_text(metadata.model_dump_json(indent=1), encoding="utf-8")
         store.commit(staged, version)
@@ -174,6 +183,13 @@ def checked(store: Store, version: str) -> Metadata:
     return metadata
 
 
+def _examples(X: pd.DataFrame) -> pd.DataFrame:
+    """Return rows from all over the frame, and for each column that has missing values one where it is missing."""
+    spread = np.linspace(0, len(X) - 1, EXAMPLES).astype(int)
+    missing = [int(X[name].isna().to_numpy().argmax()) for name in X.columns if X[name].isna().any()]
+    return X.iloc[np.unique([*spread, *missing])]
+
+
 def _target(y: Any, rows: int) -> pd.Series:
     if not isinstance(y, pd.Series) or y.name is None:
         raise TakehomeError("y has no name. Pass the pandas Series of the target, e.g. frame['price'].")
@@ -187,8 +203,8 @@ def _classes(estimator: Estimator, y: pd.Series, labels: Mapping[Any, str] | Non
     if not hasattr(estimator, "predict"):
         raise TakehomeError(f"{type(estimator).__name__} has no `predict`. Save a fitted scikit-learn estimator.")
     numeric = pd.api.types.is_numeric_dtype(y) and not pd.api.types.is_bool_dtype(y)
-    classifies = is_classifier(estimator) or hasattr(estimator, "predict_proba")
-    if not classifies and (is_regressor(estimator) or numeric):
+    classifies = _has_tag(estimator, is_classifier) or hasattr(estimator, "predict_proba")
+    if not classifies and (_has_tag(estimator, is_regressor) or numeric):
         return None
     values = np.asarray(getattr(estimator, "classes_", np.unique(y))).tolist()
     names = {value: str((labels or {}).get(value, value)) for value in values}
@@ -196,6 +212,13 @@ def _classes(estimator: Estimator, y: pd.Series, labels: Mapping[Any, str] | Non
     if unknown or len(set(names.values())) < len(values):
         raise TakehomeError(f"labels={dict(labels or {})!r} doesn't fit the classes {values}: give each one its own.")
     return [{"value": value, "label": label} for value, label in names.items()]
+
+
+def _has_tag(estimator: Estimator, check: Callable[[Any], bool]) -> bool:
+    try:
+        return check(estimator)
+    except AttributeError:  # an estimator of nobody's library has no tags
+        return False
 
 
 def _evaluation(estimator: Estimator, rows: tuple[Any, ...] | None, classes: list[Class] | None) -> tuple[dict, dict]:
@@ -226,5 +249,5 @@ def _fingerprint(X: pd.DataFrame, y: pd.Series) -> Data:
 
 
 def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -29,7 +29,11 @@ def train(notebook: Annotated[Path | None, typer.Argument(help="Default: submiss
     """Run a notebook from top to bottom without opening it; the model that it saves is served."""
     from takehome.notebook import train  # noqa: PLC0415
 
-    train(notebook or Settings().notebooks_dir / "submission.ipynb")
+    folder, store = Settings().notebooks_dir, Store(Settings().models_dir)
+    before, path = _current(store), notebook or Path("submission.ipynb")
+    train(path if path.exists() or not (folder / path).exists() else folder / path)
+    saved = _current(store)
+    print(f"Model {saved} is current." if saved != before else "No model was saved: end with takehome.save_model(...).")
 
 
 @app.command()
@@ -38,9 +42,9 @@ def models(use: Annotated[str | None, typer.Option(help="Serve this version agai
     store = Store(Settings().models_dir)
     if use is not None:
         store.use(use)
-        print(f"{use} is current; the API serves it within 2 s if it proves itself.")
+        print(f"{use} ({store.metadata(use).name}) is current; the API serves it in a few seconds, once it is proved.")
         return
-    current, table = store.current(), Table("", "version", "name", "score")
+    current, table = _current(store), Table("", "version", "name", "score")
     for version in reversed(store.versions()):
         table.add_row("*" if version == current else "", version, *_described(store, version))
     if not table.row_count:
@@ -54,6 +58,14 @@ def local() -> None:
     from takehome.local import run  # noqa: PLC0415
 
     run()
+
+
+def _current(store: Store) -> str | None:
+    try:
+        return store.current()
+    except TakehomeError as error:  # the list is what one needs to mend it
+        print(error)
+        return None
 
 
 def _described(store: Store, version: str) -> tuple[Text, Text]:

@@ -11,7 +11,7 @@ from psycopg2 import extensions, sql
 
 from takehome import tables
 from takehome.errors import TakehomeError
-from takehome.loader import load_static
+from takehome.loader import load_static, outdated
 from takehome.reading import read_arrow, to_frame
 from takehome.server import connect, engine
 from takehome.settings import Settings
@@ -23,8 +23,8 @@ __all__ = ["engine", "load_static", "read_table"]
 def read_table(name: str) -> pd.DataFrame:
     """Read a whole table, with the dtypes that `read_csv` gives for the file it came from.
 
-    Where no server answers, or the table is not there, the file `volumes/static/<name>` is read instead, and one
-    printed line says so.
+    Where no server answers, the table is not there, or its file has changed since it was loaded, the file
+    `volumes/static/<name>` is read instead, and one printed line says so.
 
     Parameters
     ----------
@@ -42,9 +42,10 @@ def read_table(name: str) -> pd.DataFrame:
     try:
         with closing(connect()) as connection:
             table, known = _find_table(connection, name), _tables(connection)
-            if table:
+            newer = _newer_file(connection, table)
+            if table and not newer:
                 return to_frame(_read(connection, table))
-        reason = f"PostgreSQL has no table '{name}'"
+        reason = "the table in PostgreSQL is older" if newer else f"PostgreSQL has no table '{name}'"
     except TakehomeError as error:
         if not isinstance(error.__cause__, psycopg2.OperationalError):
             raise
@@ -61,6 +62,15 @@ def _find_table(connection: extensions.connection, name: str) -> sql.Identifier 
             if cursor.fetchall()[0][0]:
                 return sql.Identifier(candidate)
     return None
+
+
+def _newer_file(connection: extensions.connection, table: sql.Identifier | None) -> Path | None:
+    """Return the file that the table came from, if it has changed since: it may be loading right now."""
+    folder = Settings().static_dir
+    if table is None or not folder.is_dir():
+        return None
+    path = find_sources(folder)[0].get(table.strings[0])
+    return path if path and outdated(connection, table.strings[0], path) else None
 
 
 def _tables(connection: extensions.connection) -> list[str]:

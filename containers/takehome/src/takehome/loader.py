@@ -72,7 +72,7 @@ def _update(cursor: extensions.cursor, name: str, path: Path, console: Console) 
     began = time.monotonic()
     cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [_MARK + name])  # against a second loader
     there, comment = _comment(cursor, name)
-    mark = f"{_MARK}{path.name} sha256={_sha256(path)} rule={RULE}"
+    mark = mark_of(path)
     if comment == mark:
         return f"{name}: unchanged since it was loaded from {path.name}"
     if there and not comment.startswith(_MARK):
@@ -87,6 +87,18 @@ def _update(cursor: extensions.cursor, name: str, path: Path, console: Console) 
     cursor.execute(sql.SQL("COMMENT ON TABLE {} IS {}").format(_target(name), sql.Literal(mark)))
     cursor.execute(sql.SQL("ANALYZE {}").format(_target(name)))
     return f"{name}: {table.num_rows:,} rows from {path.name} in {time.monotonic() - began:.1f} s"
+
+
+def mark_of(path: Path) -> str:
+    """Return the comment of a table that holds what is in a file now."""
+    return f"{_MARK}{path.name} sha256={_sha256(path)} rule={RULE}"
+
+
+def outdated(connection: extensions.connection, name: str, path: Path) -> bool:
+    """Tell whether a table was loaded from a file that has changed since."""
+    with connection.cursor() as cursor:
+        _, comment = _comment(cursor, name)
+    return comment.startswith(_MARK) and comment != mark_of(path)
 
 
 def _comment(cursor: extensions.cursor, name: str) -> tuple[bool, str]:

@@ -1,14 +1,18 @@
 """`model.json`: all that can be known of a model without unpickling it."""
 
+import os
+import stat
 from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
+from io import BufferedReader
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from takehome.answers import Answer, Class
 from takehome.errors import TakehomeError
+from takehome.rows import RowReader
 from takehome.schema import Row, RowSchema
 
 MOST_BYTES = 64 << 20
@@ -26,8 +30,8 @@ class Data(BaseModel):
 class Examples(BaseModel):
     """Training rows with the answers that they got in the notebook."""
 
-    rows: list[Row]
-    answers: list[Answer]
+    rows: list[Row] = Field(min_length=1)
+    answers: list[Answer] = Field(min_length=1)
 
 
 class Metadata(BaseModel):
@@ -84,6 +88,23 @@ def installed(package: str) -> str | None:
         return None
 
 
+def open_regular(path: Path) -> BufferedReader:
+    """Open a file that may come from anyone: a pipe or a device, which would be read for ever, is refused.
+
+    Raises
+    ------
+    TakehomeError
+        It is no regular file.
+    OSError
+        It is not there, or is a link.
+    """
+    file = os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW), "rb")
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        file.close()
+        raise TakehomeError(f"{path.parent.name}/{path.name} is not a regular file. Save the model again.")
+    return file
+
+
 def read_metadata(path: Path) -> Metadata:
     """Read a `model.json`, which may come from anyone.
 
@@ -93,12 +114,13 @@ def read_metadata(path: Path) -> Metadata:
         It is absent, too large, or not what this version of takehome writes.
     """
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             content = file.read(MOST_BYTES + 1)
         if len(content) > MOST_BYTES:
             raise TakehomeError(f"{path.parent.name}/model.json has over {MOST_BYTES >> 20} MB. Save the model again.")
         metadata = Metadata.model_validate_json(content)
-        RowSchema.from_json(metadata.row_schema)
+        RowReader(RowSchema.from_json(metadata.row_schema)).read(metadata.examples.rows)
+        metadata.row_schema["title"], metadata.row_schema["examples"][0]
         return metadata
     except OSError as error:
         raise TakehomeError(f"{path.parent.name}/model.json can't be read: {error.strerror}.") from error
@@ -108,5 +130,5 @@ def read_metadata(path: Path) -> Metadata:
         raise TakehomeError(
             f"{path.parent.name}/model.json is not what takehome writes: {where}: {first['msg']}. Save the model again."
         ) from error
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
+    except (LookupError, TypeError, AttributeError, ValueError) as error:
         raise TakehomeError(f"{path.parent.name}/model.json has a broken row schema. Save the model again.") from error

@@ -32,7 +32,7 @@ def evaluate(
     For two classes the second is the positive one, and ranking metrics come from its probabilities.
     """
     if classes is None:
-        return _regression(y, np.asarray(estimator.predict(X)), weights)
+        return _regression(y, np.asarray(estimator.predict(X)).reshape(len(X)), weights)
     predicted = np.asarray(estimator.predict(X))
     metrics = {
         "accuracy": float(sk.accuracy_score(y, predicted, sample_weight=weights)),

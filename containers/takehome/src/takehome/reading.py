@@ -7,6 +7,7 @@ else it is text, so `None`, `NA`, `null`, `nan` and `001` stay what they are.
 import csv
 import io
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 
 import pandas as pd
@@ -16,6 +17,8 @@ import pyarrow.csv
 import pyarrow.parquet
 
 from takehome.errors import TakehomeError
+
+csv.field_size_limit(2**31 - 1)  # a long text is no error
 
 _WHOLE = r"-?(0|[1-9][0-9]*)"
 _DATE = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
@@ -64,11 +67,11 @@ def read_arrow(path: str | Path) -> pa.Table:
     if not path.is_file():
         raise TakehomeError(f"{path}: there is no such file. Check the path; data files belong in volumes/static.")
     try:
-        if path.suffix == ".parquet":
+        if path.suffix.lower() == ".parquet":
             return pa.parquet.read_table(path)
         fields = _read_fields(path, _header(path))
         return pa.table({name: _typed(fields[name]) for name in fields.column_names})
-    except (pa.ArrowInvalid, OSError, UnicodeDecodeError, EOFError) as error:
+    except (pa.ArrowInvalid, OSError, UnicodeDecodeError, EOFError, csv.Error) as error:
         raise TakehomeError(_explain(path, error)) from error
 
 
@@ -77,9 +80,13 @@ def to_frame(table: pa.Table) -> pd.DataFrame:
     return pd.DataFrame({name: _to_series(table[name]) for name in table.column_names})
 
 
+def _text(path: Path) -> io.TextIOWrapper:
+    raw = pa.input_stream(str(path), compression="detect")
+    return io.TextIOWrapper(io.BufferedReader(raw), encoding="utf-8-sig", newline="")
+
+
 def _header(path: Path) -> list[str]:
-    with pa.input_stream(str(path), compression="detect") as raw:
-        text = io.TextIOWrapper(io.BufferedReader(raw), encoding="utf-8-sig", newline="")
+    with _text(path) as text:
         names = next(csv.reader(text), [])
     if not names:
         raise TakehomeError(f"{path}: the file is empty. It needs a header line and at least one row.")
@@ -98,11 +105,14 @@ def _read_fields(path: Path, names: list[str]) -> pa.Table:
         wrong.append(row)
         return "error"
 
+    source = _Counted(pa.input_stream(str(path), compression="detect"))
     try:
-        return pa.csv.read_csv(
-            path,
+        table = pa.csv.read_csv(
+            pa.PythonFile(source, mode="r"),
             read_options=pa.csv.ReadOptions(column_names=names, skip_rows_after_names=1, block_size=8 << 20),
-            parse_options=pa.csv.ParseOptions(newlines_in_values=True, invalid_row_handler=note),
+            parse_options=pa.csv.ParseOptions(
+                newlines_in_values=True, ignore_empty_lines=len(names) > 1, invalid_row_handler=note
+            ),
             convert_options=pa.csv.ConvertOptions(
                 column_types=dict.fromkeys(names, _TEXT), null_values=[""], strings_can_be_null=True
             ),
@@ -115,11 +125,42 @@ def _read_fields(path: Path, names: list[str]) -> pa.Table:
             f"{path}, line {line}: {found} fields where the header has {len(names)}. "
             "Quote the field that holds a comma, or save the file with commas as separators."
         ) from error
+    if source.quotes % 2:
+        raise TakehomeError(
+            f"{path}, line {_unclosed(path)}: a quote opens there and is never closed. "
+            "Close it; inside a field, double it."
+        )
+    return table
+
+
+class _Counted(io.RawIOBase):
+    """A file that counts the quotes read from it: Arrow takes all that follows an unclosed one for one field."""
+
+    def __init__(self, raw: pa.NativeFile) -> None:
+        super().__init__()
+        self.quotes, self._raw = 0, raw
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        block: bytes = self._raw.read(size if size >= 0 else None)
+        self.quotes += block.count(b'"')
+        return block
+
+
+def _unclosed(path: Path) -> int:
+    line = 1
+    with suppress(csv.Error), _text(path) as text:
+        reader = csv.reader(text, strict=True)
+        for _ in reader:
+            line = reader.line_num + 1
+    return line
 
 
 def _line_of(path: Path, width: int) -> int:
-    with pa.input_stream(str(path), compression="detect") as raw:
-        reader = csv.reader(io.TextIOWrapper(io.BufferedReader(raw), encoding="utf-8-sig", newline=""))
+    with _text(path) as text:
+        reader = csv.reader(text)
         return next((reader.line_num for row in reader if row and len(row) != width), 0)
 
 
@@ -153,7 +194,10 @@ def _to_series(column: pa.ChunkedArray) -> pd.Series:
         column = column.cast(pa.timestamp("us", getattr(kind, "tz", None)))
     elif pa.types.is_decimal(kind):
         column = column.cast(pa.float64())
-    nullable = {pa.bool_(): pd.BooleanDtype(), pa.int64(): pd.Int64Dtype()} if column.null_count else {}
+    elif pa.types.is_integer(kind) and kind != pa.uint64():
+        column = column.cast(pa.int64())
+    known = {pa.bool_(): pd.BooleanDtype(), pa.int64(): pd.Int64Dtype(), pa.uint64(): pd.UInt64Dtype()}
+    nullable = known if column.null_count else {}
     return column.to_pandas(types_mapper=nullable.get)
 
 

@@ -4,12 +4,12 @@ import json
 import re
 from collections.abc import Callable
 from datetime import UTC, date, datetime
-from difflib import get_close_matches
 from functools import partial
 from typing import Any, TypeAlias
 
 from pydantic_core import CoreSchema, ErrorDetails, SchemaValidator, ValidationError
 from pydantic_core import core_schema as core
+from rapidfuzz import fuzz, process
 
 from takehome.schema import Column, Row, RowSchema
 
@@ -58,16 +58,16 @@ class RowReader:
         except ValidationError as error:
             details = error.errors(include_url=False, include_context=True)
             raise RowError([self._finding(detail) for detail in details[:MOST_ERRORS]]) from None
-        warnings = [self._warnings(row) for row in known]
+        warnings = [self._warnings(row, hint=i < MOST_ERRORS) for i, row in enumerate(known)]
         if strict and any(warnings):
             raise RowError([w | {"loc": ["body", i, *w["loc"]]} for i, found in enumerate(warnings) for w in found])
         return known, warnings
 
-    def _warnings(self, row: Row) -> list[Finding]:
+    def _warnings(self, row: Row, *, hint: bool) -> list[Finding]:
         return [
             {"type": found[0], "loc": [name], "msg": found[1]}
             for name, watch in self._watched
-            if row[name] is not None and (found := watch(row[name]))
+            if row[name] is not None and (found := watch(row[name], hint=hint))
         ]
 
     def _finding(self, error: ErrorDetails) -> Finding:
@@ -91,9 +91,9 @@ class RowReader:
 
 def nearest(word: str, known: list[str]) -> str | None:
     """Return the known word that `word` was probably meant to be, whatever its case."""
-    folded = {name.casefold(): name for name in known}
-    found = get_close_matches(word.casefold()[:200], folded, n=1)
-    return folded[found[0]] if found else None
+    folded = [name.casefold() for name in known]
+    found = process.extractOne(word.casefold()[:200], folded, scorer=fuzz.ratio, score_cutoff=60)
+    return known[found[2]] if found else None
 
 
 def shorten(value: Any) -> str:
@@ -110,12 +110,13 @@ def _values(column: Column) -> CoreSchema:
     kinds: dict[str, CoreSchema] = {
         "string": text,
         "boolean": core.bool_schema(strict=True),
-        "number": core.float_schema(strict=True, allow_inf_nan=False),
+        "number": core.float_schema(strict=True, allow_inf_nan=False, ge=-column.largest, le=column.largest),
         "integer": core.no_info_before_validator_function(_whole, whole),
     }
     values = kinds[column.json_type]
     if column.kind in ("date", "datetime"):
-        values = core.no_info_after_validator_function(_date if column.kind == "date" else _datetime, text)
+        read = _date if column.kind == "date" else _datetime
+        values = core.no_info_after_validator_function(partial(read, years=column.years), text)
     return core.nullable_schema(values) if column.nullable else values
 
 
@@ -123,17 +124,21 @@ def _whole(value: Any) -> Any:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-def _date(text: str) -> str:
+def _date(text: str, years: range) -> str:
     if not re.fullmatch(r"\d{4}-\d\d-\d\d", text, re.ASCII):
         raise ValueError("not a date")
-    date.fromisoformat(text)
+    if date.fromisoformat(text).year not in years:
+        raise ValueError("out of the calendar")
     return text
 
 
-def _datetime(text: str) -> str:
+def _datetime(text: str, years: range) -> str:
     if not re.fullmatch(r"\d{4}-\d\d-\d\d([Tt ]\d\d:\d\d(:\d\d(\.\d+)?)?([Zz]|[+-]\d\d:?\d\d)?)?", text, re.ASCII):
         raise ValueError("not a date and time")
-    return _utc(text).isoformat()
+    time = _utc(text)
+    if time.year not in years:
+        raise ValueError("out of the calendar")
+    return time.isoformat()
 
 
 def _utc(text: str) -> datetime:
@@ -162,25 +167,25 @@ def _allowed(column: Column) -> str:
     return f"It takes {what}{', or null' if column.nullable else ''}."
 
 
-def _watch(column: Column) -> Callable[[Any], tuple[str, str] | None] | None:
+def _watch(column: Column) -> Callable[..., tuple[str, str] | None] | None:
     """Return what finds the odd values of a column, or None where no value is odd."""
     if column.kind == "category":
-        return partial(_unknown_category, known=frozenset(column.categories))
+        return partial(_unknown_category, known=dict.fromkeys(column.categories))
     if column.minimum is None:
         return None
     as_order = _utc if column.kind in ("date", "datetime") else None
     return partial(_out_of_range, column=column, as_order=as_order)
 
 
-def _unknown_category(value: Any, known: frozenset) -> tuple[str, str] | None:
+def _unknown_category(value: Any, known: dict[Any, None], *, hint: bool) -> tuple[str, str] | None:
     if value in known:
         return None
-    near = nearest(value, sorted(known)) if isinstance(value, str) else None
-    hint = f" Did you mean {shorten(near)}?" if near else ""
-    return "unknown_category", f"{shorten(value)} was never seen in training.{hint}"
+    near = nearest(value, list(known)) if hint and isinstance(value, str) else None
+    meant = f" Did you mean {shorten(near)}?" if near else ""
+    return "unknown_category", f"{shorten(value)} was never seen in training.{meant}"
 
 
-def _out_of_range(value: Any, column: Column, as_order: Callable | None) -> tuple[str, str] | None:
+def _out_of_range(value: Any, column: Column, as_order: Callable | None, **_: Any) -> tuple[str, str] | None:
     seen: tuple[Any, ...] = (column.minimum, value, column.maximum)
     low, here, high = map(as_order, seen) if as_order else seen
     if low <= here <= high:

@@ -7,6 +7,7 @@ from typing import Any, Self
 
 import numpy as np
 import pandas as pd
+from pandas.api.types import is_object_dtype
 
 from takehome.errors import TakehomeError
 
@@ -47,6 +48,10 @@ class Column:
         """
         present, nullable = series.dropna(), bool(series.isna().any())
         kind = _kind(series, present)
+        if kind == "number" and not np.isfinite(present.astype("float64")).all():
+            _refuse(series, "infinity")
+        if is_object_dtype(series.dtype) and not all(isinstance(value, float) for value in series[series.isna()]):
+            _refuse(series, "None")
         categories: tuple = ()
         if kind == "category":
             is_category = isinstance(series.dtype, pd.CategoricalDtype)
@@ -111,6 +116,16 @@ class Column:
         """The smallest and the largest whole number that the column's dtype holds."""
         info = np.iinfo(self.dtype.lower() if self.kind == "integer" else "int64")
         return int(info.min), int(info.max)
+
+    @property
+    def largest(self) -> float:
+        """The largest number that the column's dtype holds."""
+        return float(np.finfo(self.dtype.lower() if self.kind == "number" else "float64").max)
+
+    @property
+    def years(self) -> range:
+        """The years that the column's dtype holds; nanoseconds end in 2262."""
+        return range(1678, 2262) if "[ns" in self.dtype else range(1, 10_000)
 
     @property
     def description(self) -> str:
@@ -195,8 +210,14 @@ class RowSchema:
 
 def _kind(series: pd.Series, present: pd.Series) -> str:
     dtype, types = series.dtype, pd.api.types
+    if isinstance(dtype, pd.ArrowDtype | pd.SparseDtype) or dtype == np.longdouble:
+        return _refuse(series, f"values of dtype {dtype}")
     if isinstance(dtype, pd.CategoricalDtype):
-        return "category" if _one_type(dtype.categories) else _refuse(series, "categories of mixed type")
+        return (
+            "category"
+            if _one_type(dtype.categories)
+            else _refuse(series, "categories that are not all text, all whole numbers or all true/false")
+        )
     if isinstance(dtype, pd.StringDtype) or (types.is_object_dtype(dtype) and types.infer_dtype(present) == "string"):
         return "text" if _is_free_text(present) else "category"
     if types.is_datetime64_any_dtype(dtype):
@@ -240,8 +261,6 @@ def _plain(value: Any, kind: str) -> Any:
 
 
 def _observed_range(present: pd.Series, kind: str) -> tuple[Any, Any]:
-    if kind == "number":
-        present = present[np.isfinite(present.astype("float64"))]
     if kind not in ("number", "integer", *_FORMATS) or present.empty:
         return None, None
     return _plain(present.min(), kind), _plain(present.max(), kind)

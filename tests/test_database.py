@@ -282,9 +282,8 @@ def test_lost_connection_leaves_the_old_table(database: Connection, static: Path
     assert ask(database, "SELECT a FROM rows") == [(1,)]
 
 
-def test_table_whose_file_has_changed_is_read_from_the_file(
-    database: Connection, static: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+@pytest.mark.usefixtures("database")
+def test_table_whose_file_has_changed_is_read_from_the_file(static: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (static / "rows.csv").write_text("a\n1\n")
     load_static()
     assert read_table("rows")["a"].tolist() == [1]

@@ -381,6 +381,20 @@ def test_page_waits_with_the_reason_and_comes_alive_by_itself(
     expect(notice).to_have_count(0)
 
 
+def test_refused_model_is_told_while_the_old_one_answers(tab: Page, workshop: Pair) -> None:
+    current = workshop.models / "current"
+    good = current.read_text()
+    tab.goto(workshop.form.url)
+    current.write_text("20200101-000000\n")
+    notice = tab.get_by_test_id("stAlert")
+    expect(notice).to_contain_text("20200101-000000/model.json can't be read", timeout=SOON)
+    picture(tab, "page-refused-model")
+    submit(tab)
+    expect(tab.get_by_test_id("stMetricValue")).to_be_visible(timeout=SOON)
+    current.write_text(good)
+    expect(notice).to_have_count(0, timeout=SOON)
+
+
 def test_what_is_typed_outlives_the_api(tab: Page, births: Pair) -> None:
     tab.goto(births.form.url)
     choose(tab, "age_group", "50+ yrs")

@@ -89,10 +89,12 @@ async def health() -> Any:
     return {"status": "ok"}
 
 
-@app.get("/ready", summary="A model is loaded and proved", response_model=dict[str, str], responses=docs.NO_MODEL)
+@app.get(
+    "/ready", summary="A model is loaded and proved", response_model=dict[str, str | None], responses=docs.NO_MODEL
+)
 async def ready() -> Any:
-    """Answer 200 once predictions can be had."""
-    return {"status": "ready", "version": served().metadata.version}
+    """Answer 200 once predictions can be had; `refused` says why the model saved last is not the one that answers."""
+    return {"status": "ready", "version": served().metadata.version, "refused": registry.passed_over}
 
 
 @app.get("/schema", summary="JSON Schema of a row", response_model=dict[str, Any], responses=docs.NO_MODEL)

@@ -48,6 +48,13 @@ class Registry:
             return self.refused.reason
         return f"Model {self._tried[0]} is being proved, which takes a few seconds." if self._tried else NO_MODEL
 
+    @property
+    def passed_over(self) -> str | None:
+        """Why the model that `current` names is not the one being served, if it is not."""
+        refused, tried = self.refused, self._tried
+        newest = refused and (refused.version is None or (tried is not None and tried[0] == refused.version))
+        return refused.reason if refused and newest else None
+
     async def watch(self) -> None:
         """Follow `current` for ever."""
         while True:
@@ -59,6 +66,8 @@ class Registry:
             version = self._store.current()
         except TakehomeError as error:
             return self._refuse(None, str(error))
+        if self.refused and self.refused.version is None:  # `current` is mended
+            self.refused = None
         if version is None or (stamp := self._stamp(version)) == self._tried:
             return None
         self._tried = stamp

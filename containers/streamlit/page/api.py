@@ -27,7 +27,7 @@ class Api:
         response = self._ask("GET", "/ready", POLL_SECONDS)
         if isinstance(response, Unavailable):
             return response
-        return Ready(response.headers.get("X-Model-Version", "")) if response.ok else _unavailable(response)
+        return _parse(response, Ready) if response.ok else _unavailable(response)
 
     def served(self) -> Served | Unavailable:
         """Fetch the model and its schema; two versions, met in the middle of a swap, count as unavailable."""

@@ -7,7 +7,7 @@ import streamlit as st
 from page import answer, form, heading
 from page.answer import Outcome
 from page.api import POLL_SECONDS, Api
-from page.contract import Served, Unavailable
+from page.contract import Ready, Served, Unavailable
 from page.literal import literal
 from page.settings import Settings
 
@@ -26,7 +26,8 @@ def api() -> Api:
 @st.fragment(run_every=POLL_SECONDS)
 def watch(drawn: Served | None) -> None:
     """Look again at what the API serves; redraw the whole page where it was drawn for another model."""
-    state.served, trouble = look(state.get("served"))
+    status = api().ready()
+    state.served, trouble = look(state.get("served"), status)
     if state.served != drawn:
         st.rerun()
     if drawn:
@@ -34,11 +35,12 @@ def watch(drawn: Served | None) -> None:
     if trouble:
         st.info(literal(trouble.reason), title="Waiting for the API", icon=":material/hourglass_empty:")
         st.caption("This page comes alive by itself.")
+    elif isinstance(status, Ready) and status.refused:
+        st.warning(literal(status.refused), title="The model saved last does not answer here", icon=":material/block:")
 
 
-def look(known: Served | None) -> tuple[Served | None, Unavailable | None]:
+def look(known: Served | None, status: Ready | Unavailable) -> tuple[Served | None, Unavailable | None]:
     """Give the model being served, the known one as long as there is no newer, and why the API has none."""
-    status = api().ready()
     if isinstance(status, Unavailable):
         return known, status
     if known and known.model.version == status.version:

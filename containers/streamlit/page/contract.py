@@ -85,8 +85,8 @@ class Unavailable:
     reason: str
 
 
-@dataclass(frozen=True)
-class Ready:
-    """The API serves this version."""
+class Ready(BaseModel):
+    """The API serves this version; `refused` says why it is not the one that was saved last."""
 
     version: str
+    refused: str | None = None

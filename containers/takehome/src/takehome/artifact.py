@@ -94,42 +94,25 @@ def save_model(  # noqa: PLR0913  # each is something that only the notebook kno
     """
     if not isinstance(name, str) or not isinstance(labels, Mapping | None):
         raise TakehomeError(f"name is a text and labels a dictionary, not {name!r} and {labels!r}.")
-    schema = RowSchema.from_frame(X)
-    y = _target(y, len(X))
-    classes = _classes(estimator, y, labels)
+    schema, y = RowSchema.from_frame(X), _target(y, len(X))
+    classes, some = _classes(estimator, y, labels), _examples(X)
+    answers, metrics, curves = _results(estimator, some, evaluate, classes)
+    known = {
+        "created": datetime.now(UTC),
+        "name": name,
+        "task": "regression" if classes is None else "classification",
+        "target": str(y.name),
+        "classes": classes,
+        "row_schema": schema.to_json(name, schema.to_rows(some.iloc[:1])),
+        "examples": Examples(rows=schema.to_rows(some), answers=answers),
+        "metrics": metrics,
+        "curves": curves,
+        "data": _fingerprint(X, y),
+    }
     store = Store(Path(models_dir or Settings().models_dir))
-    some = _examples(X)
-    try:
-        answers = answer(estimator, some, classes)
-        metrics, curves = _evaluation(estimator, evaluate, classes)
-    except Exception as error:  # whatever an estimator raises
-        raise TakehomeError(
-            f"The estimator can't answer the rows: {type(error).__name__}: {error}. Pass it fitted, X with the "
-            "columns that it was fitted on, in their order, and held-out rows of the same kind."
-        ) from error
     version, staged = store.stage()
     try:
-        _dump(estimator, staged / "model.joblib")
-        metadata = Metadata(
-            version=version,
-            created=datetime.now(UTC),
-            name=name,
-            task="regression" if classes is None else "classification",
-            target=str(y.name),
-            classes=classes,
-            row_schema=schema.to_json(name, schema.to_rows(some.iloc[:1])),
-            examples=Examples(rows=schema.to_rows(some), answers=answers),
-            metrics=metrics,
-            curves=curves,
-            data=_fingerprint(X, y),
-            python=platform.python_version(),
-            packages={},
-            sha256=_sha256(staged / "model.joblib"),
-        )
-        (staged / "model.json").write_text(metadata.model_dump_json(indent=1), encoding="utf-8")
-        needed = prove(staged, read_metadata(staged / "model.json"))
-        metadata.packages = {package: installed(package) or "" for package in needed}
-        (staged / "model.json").write_text(metadata.model_dump_json(indent=1), encoding="utf-8")
+        _write(estimator, staged, known | {"version": version})
         store.commit(staged, version)
     except BaseException:
         shutil.rmtree(staged, ignore_errors=True)
@@ -221,13 +204,34 @@ def _has_tag(estimator: Estimator, check: Callable[[Any], bool]) -> bool:
         return False
 
 
-def _evaluation(estimator: Estimator, rows: tuple[Any, ...] | None, classes: list[Class] | None) -> tuple[dict, dict]:
-    if rows is None:
-        return {}, {}
-    if not isinstance(rows, tuple) or len(rows) not in (2, 3):
+def _results(
+    estimator: Estimator, some: pd.DataFrame, rows: tuple[Any, ...] | None, classes: list[Class] | None
+) -> tuple[list[Answer], dict, dict]:
+    """Return the answers for the example rows, and metrics and curves for the held-out ones."""
+    if rows is not None and (not isinstance(rows, tuple) or len(rows) not in (2, 3)):
         raise TakehomeError("evaluate takes a tuple: (X_test, y_test) or (X_test, y_test, weights).")
-    X, y, weights = (*rows, None)[:3]
-    return score(estimator, X, y, weights, classes and [item["value"] for item in classes])
+    try:
+        answers = answer(estimator, some, classes)
+        if rows is None:
+            return answers, {}, {}
+        X, y, weights = (*rows, None)[:3]
+        return answers, *score(estimator, X, y, weights, classes and [item["value"] for item in classes])
+    except Exception as error:  # whatever an estimator raises
+        raise TakehomeError(
+            f"The estimator can't answer the rows: {type(error).__name__}: {error}. Pass it fitted, X with the "
+            "columns that it was fitted on, in their order, and held-out rows of the same kind."
+        ) from error
+
+
+def _write(estimator: Estimator, folder: Path, known: dict[str, Any]) -> None:
+    """Write both files, and let a fresh process prove what was written."""
+    pickled, described = folder / "model.joblib", folder / "model.json"
+    _dump(estimator, pickled)
+    metadata = Metadata(**known, python=platform.python_version(), packages={}, sha256=_sha256(pickled))
+    described.write_text(metadata.model_dump_json(indent=1), encoding="utf-8")
+    needed = prove(folder, read_metadata(described))
+    metadata.packages = {package: installed(package) or "" for package in needed}
+    described.write_text(metadata.model_dump_json(indent=1), encoding="utf-8")
 
 
 def _dump(estimator: Estimator, path: Path) -> None:

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from threading import Thread
+from threading import Lock, Thread
 
 from pydantic import Field, ValidationError
 from takehome import settings
@@ -27,16 +27,22 @@ class Children:
 
     def __init__(self) -> None:
         self._running: list[subprocess.Popen[bytes]] = []
+        self._lock, self._stopping = Lock(), False
 
     def start(self, *command: str, **variables: str) -> subprocess.Popen[bytes]:
         """Start a program of this environment, in this process's group: who ends the group ends all."""
         program = str(Path(sys.executable).with_name(command[0]))
-        child = subprocess.Popen([program, *command[1:]], env=os.environ | variables)
-        self._running.append(child)
+        with self._lock:
+            if self._stopping:
+                sys.exit()  # the thread that would have gone on
+            child = subprocess.Popen([program, *command[1:]], env=os.environ | variables)
+            self._running.append(child)
         return child
 
     def stop(self) -> None:
-        """Ask all to end, then make them."""
+        """Ask all to end, then make them; nothing is started any more."""
+        with self._lock:
+            self._stopping = True
         self._signal(signal.SIGTERM)
         for child in self._running:
             try:

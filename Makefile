@@ -19,7 +19,7 @@ local: .venv/.ready ## Start the same four services without Docker
 	@$(BIN)/takehome local
 
 test: .venv/.tests ## Run every test; without Docker or a browser some are skipped
-	$(BIN)/pytest tests
+	$(BIN)/pytest tests -n 3 --dist loadfile
 
 train: ## Run submission.ipynb in the running container; its model is served
 	docker compose exec python takehome train

@@ -1,7 +1,10 @@
 # What a person types. Each target is one line over `docker compose` or `takehome`.
 .DEFAULT_GOAL := help
-.PHONY: help up down local test train models lock upgrade clean
+.PHONY: help up down local test new train models lock upgrade clean
 BIN := .venv/bin
+# In the running container, else in the environment of `make local`.
+TAKEHOME = $(if $(shell docker compose ps --quiet --status running python 2>/dev/null),docker compose exec python takehome,\
+  $(MAKE) --no-print-directory .venv/.ready && $(BIN)/takehome)
 ENVIRONMENTS := $(wildcard containers/*/environment.yml)
 COMPILE := uv pip compile --quiet --universal --fork-strategy fewest --python-version 3.11 --no-annotate --no-header \
   - containers/takehome/pyproject.toml --all-extras tests/requirements.txt -o containers/constraints.txt
@@ -21,11 +24,14 @@ local: .venv/.ready ## Start the same four services without Docker
 test: .venv/.tests ## Run every test; without Docker or a browser some are skipped
 	$(BIN)/pytest tests -n 3 --dist loadfile
 
-train: ## Run submission.ipynb in the running container; its model is served
-	docker compose exec python takehome train
+new: ## Write a notebook for a file: make new DATA=volumes/static/loans.csv TARGET=defaulted
+	@$(TAKEHOME) new '$(DATA)' --target '$(TARGET)'
 
-models: ## List the models that are kept; back to one: docker compose exec python takehome models --use VERSION
-	docker compose exec python takehome models
+train: ## Run a notebook, whose model is then served: make train NOTEBOOK=volumes/notebooks/loans.ipynb
+	@$(TAKEHOME) train $(if $(NOTEBOOK),'$(NOTEBOOK)')
+
+models: ## List the models that are kept; serve one again: make models USE=VERSION
+	@$(TAKEHOME) models $(if $(USE),--use '$(USE)')
 
 lock: .venv/.tests ## Write containers/constraints.txt after a line was added; other versions stay
 	$(BIN)/python containers/requirements.py | $(BIN)/$(COMPILE)

@@ -261,7 +261,7 @@ def edit(folder: Path, **changes: object) -> None:
         (lambda f: (f / "model.json").write_text("{"), "is not what takehome writes"),
         (lambda f: (f / "model.json").write_text("[" * 50_000), "is not what takehome writes"),
         (lambda f: edit(f, row_schema={}), "broken row schema"),
-        (lambda f: edit(f, format=2), "format"),
+        (lambda f: edit(f, format=1), "saved by an older takehome. Run the notebook again"),
         (lambda f: edit(f, packages={"scikit-learn": "1.8.0"}), "saved with scikit-learn 1.8.0; here is 1.9"),
         (lambda f: edit(f, packages={"lightgbm": "4.6.0"}), "needs lightgbm 4.6.0.*environment.yml"),
         (lambda f: edit(f, version="20200101-000000"), "says that it is"),

@@ -31,7 +31,9 @@ class NotAnAnswerError(ValueError):
     """The estimator gave NaN, infinity or a class of its own making."""
 
 
-def answer(estimator: Estimator, frame: pd.DataFrame, classes: list[Class] | None) -> list[Answer]:
+def answer(
+    estimator: Estimator, frame: pd.DataFrame, classes: list[Class] | None, threshold: float | None = None
+) -> list[Answer]:
     """Predict.
 
     Parameters
@@ -39,6 +41,8 @@ def answer(estimator: Estimator, frame: pd.DataFrame, classes: list[Class] | Non
     estimator : fitted.
     frame : (n, k) rows with the training dtypes.
     classes : in the order of the estimator's probabilities; None for regression.
+    threshold : the second of two classes is predicted where its probability is at least this; None: the estimator's
+        own `predict` decides.
 
     Returns
     -------
@@ -51,19 +55,31 @@ def answer(estimator: Estimator, frame: pd.DataFrame, classes: list[Class] | Non
     """
     if not len(frame):
         return []
-    predicted = np.asarray(estimator.predict(frame)).reshape(len(frame))
     if classes is None:
+        predicted = np.asarray(estimator.predict(frame)).reshape(len(frame))
         return [{"prediction": number} for number in _finite(predicted).tolist()]
     labels = {item["value"]: item["label"] for item in classes}
+    shown = list(labels.values())
+    if not hasattr(estimator, "predict_proba"):
+        return [{"prediction": label} for label in _own_labels(estimator, frame, labels)]
+    probabilities = _finite(np.asarray(estimator.predict_proba(frame)))
+    if threshold is None:
+        predictions = _own_labels(estimator, frame, labels)
+    else:
+        predictions = [shown[int(positive)] for positive in probabilities[:, 1] >= threshold]
+    return [
+        {"prediction": label, "probabilities": dict(zip(shown, row, strict=True))}
+        for label, row in zip(predictions, probabilities.tolist(), strict=True)
+    ]
+
+
+def _own_labels(estimator: Estimator, frame: pd.DataFrame, labels: dict[Any, str]) -> list[str]:
+    """Return the label of each class that the estimator itself predicts."""
+    predicted = np.asarray(estimator.predict(frame)).reshape(len(frame))
     try:
-        answers: list[Answer] = [{"prediction": labels[value]} for value in predicted.tolist()]
+        return [labels[value] for value in predicted.tolist()]
     except (KeyError, TypeError) as error:
         raise NotAnAnswerError(f"The estimator predicted {error}, which is none of its classes.") from error
-    if hasattr(estimator, "predict_proba"):
-        probabilities = _finite(np.asarray(estimator.predict_proba(frame)))
-        for one, row in zip(answers, probabilities.tolist(), strict=True):
-            one["probabilities"] = dict(zip(labels.values(), row, strict=True))
-    return answers
 
 
 def agree(one: Answer, other: Answer) -> bool:

@@ -18,13 +18,16 @@ from sklearn.base import is_classifier, is_regressor
 
 from takehome.answers import Answer, Class, Estimator, answer
 from takehome.errors import TakehomeError
+from takehome.evaluation import Evaluation, evaluated
 from takehome.metadata import RULE, Data, Examples, Metadata, installed, open_regular, read_metadata
-from takehome.metrics import evaluate as score
+from takehome.profile import histogram, profile
 from takehome.proof import compare, prove
 from takehome.rows import RowReader
+from takehome.sample import Sample
 from takehome.schema import RowSchema
 from takehome.settings import Settings
 from takehome.store import Store
+from takehome.threshold import Threshold, find_threshold
 
 EXAMPLES = 20
 
@@ -57,7 +60,7 @@ class Model:
         -------
         n answers: `{"prediction": …, "probabilities": {…}}`, or a number in regression.
         """
-        return answer(self.estimator, frame, self.metadata.classes)
+        return answer(self.estimator, frame, self.metadata.classes, self.metadata.threshold)
 
 
 def save_model(  # noqa: PLR0913  # each is something that only the notebook knows
@@ -68,6 +71,8 @@ def save_model(  # noqa: PLR0913  # each is something that only the notebook kno
     name: str,
     labels: Mapping[Any, str] | None = None,
     evaluate: tuple[Any, ...] | None = None,
+    threshold: float | str | None = None,
+    choose_on: tuple[Any, ...] | None = None,
     models_dir: str | Path | None = None,
 ) -> str:
     """Save a fitted estimator, prove that a fresh process gives its answers, and serve it.
@@ -80,6 +85,11 @@ def save_model(  # noqa: PLR0913  # each is something that only the notebook kno
     name : what people call the model.
     labels : what people are shown for each class value, e.g. `{0: "Full-term", 1: "Pre-term"}`.
     evaluate : `(X_test, y_test)` or `(X_test, y_test, weights)`: held-out rows to take metrics and curves from.
+    threshold : for two classes: the second is predicted where its probability is at least this. Or the name of the
+        score that chooses it: `"balanced_accuracy"` or `"f1"`. Default: the estimator's own `predict` decides.
+    choose_on : `(X_valid, y_valid)` or `(X_valid, y_valid, weights)`: the rows on which a rule chooses, never the
+        test rows. In place of `X_valid` there may be probabilities of the second class, such as those of
+        `cross_val_predict(model, X_train, y_train, method="predict_proba")[:, 1]`.
     models_dir : the models folder; default: the variable `MODELS_DIR`, else `volumes/models`.
 
     Returns
@@ -96,7 +106,8 @@ def save_model(  # noqa: PLR0913  # each is something that only the notebook kno
         raise TakehomeError(f"name is a text and labels a dictionary, not {name!r} and {labels!r}.")
     schema, y = RowSchema.from_frame(X), _target(y, len(X))
     classes, some = _classes(estimator, y, labels), _examples(X)
-    answers, metrics, curves = _results(estimator, some, evaluate, classes)
+    sample = None if evaluate is None else Sample.read(evaluate, "evaluate")
+    answers, decided, judged = _results(estimator, classes, some, sample, threshold, choose_on)
     known = {
         "created": datetime.now(UTC),
         "name": name,
@@ -105,8 +116,11 @@ def save_model(  # noqa: PLR0913  # each is something that only the notebook kno
         "classes": classes,
         "row_schema": schema.to_json(name, schema.to_rows(some.iloc[:1])),
         "examples": Examples(rows=schema.to_rows(some), answers=answers),
-        "metrics": metrics,
-        "curves": curves,
+        "threshold": decided.value,
+        "threshold_rule": decided.rule,
+        **vars(judged),
+        "profile": profile(schema, X),
+        "histogram": histogram(schema, X),
         "data": _fingerprint(X, y),
     }
     store = Store(Path(models_dir or Settings().models_dir))
@@ -204,23 +218,27 @@ def _has_tag(estimator: Estimator, check: Callable[[Any], bool]) -> bool:
         return False
 
 
-def _results(
-    estimator: Estimator, some: pd.DataFrame, rows: tuple[Any, ...] | None, classes: list[Class] | None
-) -> tuple[list[Answer], dict, dict]:
-    """Return the answers for the example rows, and metrics and curves for the held-out ones."""
-    if rows is not None and (not isinstance(rows, tuple) or len(rows) not in (2, 3)):
-        raise TakehomeError("evaluate takes a tuple: (X_test, y_test) or (X_test, y_test, weights).")
+def _results(  # noqa: PLR0913, PLR0917  # what is asked of the estimator, under one `try`
+    estimator: Estimator,
+    classes: list[Class] | None,
+    some: pd.DataFrame,
+    sample: Sample | None,
+    threshold: float | str | None,
+    choose_on: tuple[Any, ...] | None,
+) -> tuple[list[Answer], Threshold, Evaluation]:
+    """Return the answers for the example rows, the threshold, and how good the model is on the held-out rows."""
     try:
-        answers = answer(estimator, some, classes)
-        if rows is None:
-            return answers, {}, {}
-        X, y, weights = (*rows, None)[:3]
-        return answers, *score(estimator, X, y, weights, classes and [item["value"] for item in classes])
+        decided = find_threshold(estimator, classes, threshold, choose_on, sample)
+        answers = answer(estimator, some, classes, decided.value)
+        judged = Evaluation() if sample is None else evaluated(estimator, sample, classes, decided.value)
+    except TakehomeError:
+        raise
     except Exception as error:  # whatever an estimator raises
         raise TakehomeError(
             f"The estimator can't answer the rows: {type(error).__name__}: {error}. Pass it fitted, X with the "
             "columns that it was fitted on, in their order, and held-out rows of the same kind."
         ) from error
+    return answers, decided, judged
 
 
 def _write(estimator: Estimator, folder: Path, known: dict[str, Any]) -> None:

@@ -6,9 +6,10 @@ from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
 from io import BufferedReader
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NotRequired
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from typing_extensions import TypedDict
 
 from takehome.answers import Answer, Class
 from takehome.errors import TakehomeError
@@ -34,12 +35,57 @@ class Examples(BaseModel):
     answers: list[Answer] = Field(min_length=1)
 
 
+class Confusion(TypedDict):
+    """How often each class was taken for which: rows are true, columns predicted; a row of weight w counts w times."""
+
+    labels: list[str]
+    counts: list[list[int | float]]
+
+
+class OperatingPoint(TypedDict):
+    """What the predicted label of the second of two classes is worth; a precision of no predictions is 0."""
+
+    false_positive_rate: float
+    true_positive_rate: float
+    precision: float
+    recall: float
+
+
+class Importance(TypedDict):
+    """What of the score is lost when a column is shuffled: mean and standard deviation over the shuffles."""
+
+    column: str
+    mean: float
+    std: float
+
+
+class Profile(TypedDict):
+    """How the values of a column were spread in training, as shares of all rows.
+
+    Numbers and dates have the k + 1 `edges` of k bins, categories and booleans the most frequent `values` and the share
+    of all `other` ones, free text neither. Missing, shares and other add up to 1.
+    """
+
+    missing: float
+    edges: NotRequired[list[int | float | str]]
+    values: NotRequired[list[str | int | bool]]
+    shares: NotRequired[list[float]]
+    other: NotRequired[float]
+
+
+class Histogram(TypedDict):
+    """The shares of the present values of a number in bins of equal width."""
+
+    edges: list[float]
+    shares: list[float]
+
+
 class Metadata(BaseModel):
     """The contents of `model.json`."""
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
-    format: Literal[1] = 1
+    format: Literal[2] = 2
     version: str
     created: datetime
     name: str
@@ -48,8 +94,17 @@ class Metadata(BaseModel):
     classes: list[Class] | None
     row_schema: dict[str, Any]
     examples: Examples
+    threshold: float | None
+    threshold_rule: str | None
     metrics: dict[str, float]
+    intervals: dict[str, tuple[float, float]]
     curves: dict[str, list[list[float]]]
+    confusion: Confusion | None
+    operating_point: OperatingPoint | None
+    importance: list[Importance]
+    importance_score: str | None
+    profile: dict[str, Profile]
+    histogram: dict[str, Histogram]
     data: Data
     python: str
     packages: dict[str, str]
@@ -125,7 +180,11 @@ def read_metadata(path: Path) -> Metadata:
     except OSError as error:
         raise TakehomeError(f"{path.parent.name}/model.json can't be read: {error.strerror}.") from error
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
+        first = error.errors(include_url=False)[0]
+        if first["loc"] == ("format",) and first["input"] == 1:
+            raise TakehomeError(
+                f"Model {path.parent.name} was saved by an older takehome. Run the notebook again."
+            ) from error
         where = ".".join(map(str, first["loc"])) or "the file"
         raise TakehomeError(
             f"{path.parent.name}/model.json is not what takehome writes: {where}: {first['msg']}. Save the model again."

@@ -154,9 +154,8 @@ def _answers(folder: Path, rows: list[dict]) -> dict[str, Any]:
     sys.addaudithook(lambda event, args: needed.append(args) if event == "pickle.find_class" else None)
     try:
         estimator = joblib.load(folder / "model.joblib")
-        answers: list[Answer] = answer(
-            estimator, RowSchema.from_json(metadata.row_schema).to_frame(rows), metadata.classes
-        )
+        frame = RowSchema.from_json(metadata.row_schema).to_frame(rows)
+        answers: list[Answer] = answer(estimator, frame, metadata.classes, metadata.threshold)
     except BaseException as error:  # whatever it is, the process that asked is told
         module, name = needed[-1]
         if isinstance(error, AttributeError) and module == "__main__":

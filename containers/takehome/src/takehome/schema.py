@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
@@ -56,7 +57,7 @@ class Column:
         if kind == "category":
             is_category = isinstance(series.dtype, pd.CategoricalDtype)
             found = series.cat.categories if is_category else sorted(present.unique())
-            categories = tuple(_plain(value, kind) for value in found)
+            categories = tuple(plain(value, kind) for value in found)
         minimum, maximum = _observed_range(present, kind)
         return cls(
             name=str(series.name),
@@ -137,19 +138,22 @@ class Column:
             return f"Observed in training: {self.minimum} to {self.maximum}"
         return {"text": "Free text", "boolean": "true or false"}.get(self.kind, "No value was observed in training")
 
-    def to_series(self, values: list[Value]) -> pd.Series:
-        """Give validated JSON values the dtype that the estimator was trained on; shape (n,)."""
+    @cached_property
+    def _pandas_dtype(self) -> Any:
+        if self.dtype == "category":
+            return pd.CategoricalDtype(list(self.categories), self.ordered)
+        return pd.api.types.pandas_dtype(self.dtype)
+
+    def to_array(self, values: list[Value]) -> Any:
+        """Give validated JSON values the dtype that the estimator was trained on; an array of shape (n,)."""
+        dtype = self._pandas_dtype
         if self.kind in _FORMATS:
             times = pd.to_datetime(pd.Series(values, dtype="str"), format="ISO8601", utc=True)
-            dtype = pd.api.types.pandas_dtype(self.dtype)
-            return (times if isinstance(dtype, pd.DatetimeTZDtype) else times.dt.tz_localize(None)).astype(
-                dtype
-            )  # no zone means UTC
-        if self.dtype == "category":
-            return pd.Series(values, dtype=pd.CategoricalDtype(list(self.categories), self.ordered))
-        if self.dtype == "object":
-            return pd.Series([np.nan if value is None else value for value in values], dtype=object)
-        return pd.Series(values, dtype=self.dtype)
+            aware = isinstance(dtype, pd.DatetimeTZDtype)
+            return (times if aware else times.dt.tz_localize(None)).astype(dtype).array  # no zone means UTC
+        if dtype == object:
+            return np.array([np.nan if value is None else value for value in values], dtype=object)
+        return np.array(values, dtype) if isinstance(dtype, np.dtype) else pd.array(values, dtype)
 
 
 @dataclass(frozen=True)
@@ -200,11 +204,11 @@ class RowSchema:
 
     def to_frame(self, rows: list[Row]) -> pd.DataFrame:
         """Make validated rows the dataframe that the estimator was trained on; shape (len(rows), k)."""
-        return pd.DataFrame({c.name: c.to_series([row[c.name] for row in rows]) for c in self.columns})
+        return pd.DataFrame({c.name: c.to_array([row[c.name] for row in rows]) for c in self.columns})
 
     def to_rows(self, frame: pd.DataFrame) -> list[Row]:
         """Return rows of the training dataframe as JSON values, missing ones as None."""
-        values = {c.name: [_plain(value, c.kind) for value in frame[c.name]] for c in self.columns}
+        values = {c.name: [plain(value, c.kind) for value in frame[c.name]] for c in self.columns}
         return [dict(zip(values, row, strict=True)) for row in zip(*values.values(), strict=True)]
 
 
@@ -245,11 +249,11 @@ def _refuse(series: pd.Series, found: str) -> str:
 
 
 def _one_type(categories: Iterable) -> bool:
-    kinds = {type(_plain(value, "category")) for value in categories}
+    kinds = {type(plain(value, "category")) for value in categories}
     return len(kinds) == 1 and kinds <= {str, int, bool}
 
 
-def _plain(value: Any, kind: str) -> Any:
+def plain(value: Any, kind: str) -> Any:
     """Return one value of a dataframe as JSON knows it."""
     if pd.isna(value):
         return None
@@ -263,7 +267,7 @@ def _plain(value: Any, kind: str) -> Any:
 def _observed_range(present: pd.Series, kind: str) -> tuple[Any, Any]:
     if kind not in ("number", "integer", *_FORMATS) or present.empty:
         return None, None
-    return _plain(present.min(), kind), _plain(present.max(), kind)
+    return plain(present.min(), kind), plain(present.max(), kind)
 
 
 def _default(present: pd.Series, kind: str) -> Value:
@@ -271,5 +275,5 @@ def _default(present: pd.Series, kind: str) -> Value:
     if present.empty:
         return None
     if kind in ("number", "integer", *_FORMATS):
-        return _plain(present.sort_values().iloc[(len(present) - 1) // 2], kind)
-    return _plain(present.value_counts(sort=False).sort_index().idxmax(), kind)
+        return plain(present.sort_values().iloc[(len(present) - 1) // 2], kind)
+    return plain(present.value_counts(sort=False).sort_index().idxmax(), kind)

@@ -11,7 +11,7 @@ from pydantic_core import CoreSchema, ErrorDetails, SchemaValidator, ValidationE
 from pydantic_core import core_schema as core
 from rapidfuzz import fuzz, process
 
-from takehome.schema import Column, Row, RowSchema
+from takehome.schema import Column, Row, RowSchema, Value
 
 Finding: TypeAlias = dict[str, Any]
 MOST_ERRORS = 100
@@ -33,6 +33,9 @@ class RowReader:
         fields = {column.name: core.typed_dict_field(_values(column)) for column in schema.columns}
         row = core.typed_dict_schema(fields, extra_behavior="forbid")
         self._rows = SchemaValidator(core.list_schema(row, strict=True))
+        fields = {column.name: core.typed_dict_field(_usual_values(column)) for column in schema.columns}
+        row = core.typed_dict_schema(fields, extra_behavior="forbid")
+        self._usual = {False: SchemaValidator(row), True: SchemaValidator(core.list_schema(row))}
         self._watched = [(c.name, watch) for c in schema.columns if (watch := _watch(c)) is not None]
 
     def read(self, rows: list[Any], *, strict: bool = False) -> tuple[list[Row], list[list[Finding]]]:
@@ -62,6 +65,33 @@ class RowReader:
         if strict and any(warnings):
             raise RowError([w | {"loc": ["body", i, *w["loc"]]} for i, found in enumerate(warnings) for w in found])
         return known, warnings
+
+    def read_usual(self, content: bytes) -> list[Row] | None:
+        """Check and decode a JSON text in one step, where there is nothing to say of it.
+
+        Parameters
+        ----------
+        content : a row, or a list of n rows, as it was sent.
+
+        Returns
+        -------
+        n rows as `read` gives them, or None where there would be an error or a warning: `read` tells which.
+        """
+        many = content[:1] == b"["
+        try:
+            found = self._usual[many].validate_json(content)
+        except ValidationError:
+            return None
+        rows = found if many else [found]
+        return rows if self._each_key_once(content, rows) else None
+
+    def _each_key_once(self, content: bytes, rows: list[Row]) -> bool:
+        keys = len(rows) * len(self._columns)
+        if content.count(b":") == keys:  # then none of them is in a text, and none stands by a second key
+            return True
+        counts: list[int] = []
+        json.loads(content, object_pairs_hook=lambda pairs: counts.append(len(pairs)))
+        return sum(counts) == keys
 
     def _warnings(self, row: Row, *, hint: bool) -> list[Finding]:
         return [
@@ -118,6 +148,29 @@ def _values(column: Column) -> CoreSchema:
         read = _date if column.kind == "date" else _datetime
         values = core.no_info_after_validator_function(partial(read, years=column.years), text)
     return core.nullable_schema(values) if column.nullable else values
+
+
+def _usual_values(column: Column) -> CoreSchema:
+    """Return what takes the values that were seen in training, as JSON has them: what `read` does not warn about."""
+    low, high = column.minimum, column.maximum
+    watch = _watch(column)
+    if watch is None:
+        return _values(column)
+    if column.kind == "category" and column.json_type == "string":
+        values: CoreSchema = core.literal_schema(list(column.categories))
+    elif column.kind == "number":
+        values = core.float_schema(strict=True, allow_inf_nan=False, ge=float(low), le=float(high))  # type: ignore[arg-type]
+    elif column.kind == "integer":
+        values = core.int_schema(strict=True, ge=low, le=high)  # type: ignore[arg-type]
+    else:
+        return core.no_info_after_validator_function(partial(_seen, watch=watch), _values(column))
+    return core.nullable_schema(values) if column.nullable else values
+
+
+def _seen(value: Value, watch: Callable[..., Any]) -> Value:
+    if value is not None and watch(value, hint=False):
+        raise ValueError("never seen")
+    return value
 
 
 def _whole(value: Any) -> Any:

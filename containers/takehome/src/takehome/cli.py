@@ -1,6 +1,7 @@
-"""The command line: `takehome load`, `train`, `models` and `local`."""
+"""The command line: what a person types, a command a function."""
 
 import sys
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -16,6 +17,13 @@ from takehome.store import Store
 app = typer.Typer(help="From a notebook's model to a served one.", no_args_is_help=True, pretty_exceptions_enable=False)
 
 
+class Task(StrEnum):
+    """What a target can be taken for."""
+
+    CLASSIFICATION = "classification"
+    REGRESSION = "regression"
+
+
 @app.command()
 def load() -> None:
     """Load the files of volumes/static into PostgreSQL: one table a file; what did not change is skipped."""
@@ -25,13 +33,29 @@ def load() -> None:
 
 
 @app.command()
+def new(
+    data: Annotated[str, typer.Argument(help="A file in volumes/static.")],
+    target: Annotated[str, typer.Option(help="The column to predict.")],
+    name: Annotated[str | None, typer.Option(help="What people call the model.")] = None,
+    task: Annotated[Task | None, typer.Option(help="Default: what the target's values suggest.")] = None,
+) -> None:
+    """Write a notebook for a file: what is in it, what to watch for, models, and the one that is served."""
+    from takehome.draft.notebook import new  # noqa: PLC0415
+
+    path = new(data, target, name, task and task.value)
+    shown = f"volumes/notebooks/{path.name}"
+    print(f"{shown}: written. Edit it in JupyterLab, or run it as it is: make train NOTEBOOK='{shown}'")
+
+
+@app.command()
 def train(notebook: Annotated[Path | None, typer.Argument(help="Default: submission.ipynb.")] = None) -> None:
     """Run a notebook from top to bottom without opening it; the model that it saves is served."""
     from takehome.notebook import train  # noqa: PLC0415
 
     folder, store = Settings().notebooks_dir, Store(Settings().models_dir)
     before, path = _current(store), notebook or Path("submission.ipynb")
-    train(path if path.exists() or not (folder / path).exists() else folder / path)
+    here = folder / path.name  # also where the path is the host's
+    train(path if path.exists() or not here.exists() else here)
     saved = _current(store)
     print(f"Model {saved} is current." if saved != before else "No model was saved: end with takehome.save_model(...).")
 

@@ -14,12 +14,15 @@ def table_name(path: str | Path) -> str:
 
     `My data (2).csv.gz` gives `my_data_2`, `2024.csv` gives `t_2024`.
     """
-    stem = Path(path).name
-    for ending in ENDINGS:
-        if stem.lower().endswith(ending):
-            stem = stem[: -len(ending)]
-    name = re.sub(r"\W+", "_", stem.lower()).strip("_")
+    name = re.sub(r"\W+", "_", stem(path).lower()).strip("_")
     return f"t_{name}" if name[:1].isdigit() else name
+
+
+def stem(path: str | Path) -> str:
+    """Return a file's name without its ending: `loans.csv.gz` gives `loans`."""
+    name = Path(path).name
+    ending = next((ending for ending in ENDINGS if name.lower().endswith(ending)), "")
+    return name.removesuffix(name[len(name) - len(ending) :])
 
 
 def find_sources(folder: Path) -> tuple[dict[str, Path], list[str]]:

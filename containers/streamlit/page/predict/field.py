@@ -1,36 +1,62 @@
 """One column as a widget."""
 
+from collections.abc import Callable
 from datetime import date, datetime
 from typing import Any
 
 import streamlit as st
 
-from page.contract import Column
+from page.contract import Column, Spread
 from page.literal import literal
+from page.predict import histogram, suggestions
 
 MOST_OPTIONS = 100
 # Beyond this a browser rounds whole numbers.
 SAFE_INTEGER = 2**53 - 1
 YEARS = (1900, 2100)
+state = st.session_state
 
 
-def value(name: str, column: Column) -> Any:
+def value(name: str, column: Column, spread: Spread | None, *, slide: bool) -> Any:
     """Draw the widget for a column and give the value it holds, None where it is empty.
 
     The key is made of widget and name alone, so that what is typed outlives a new model. A widget whose own start is
     None can be emptied; the default then reaches it by way of the key.
+
+    Parameters
+    ----------
+    name : the column's, which is also the label of the widget.
+    column : its property in the row schema.
+    spread : its histogram over the training data, drawn between number and slider.
+    slide : whether a number gets a slider.
     """
-    widget = _widget(column)
-    key = f"{widget} {'optional' if column.nullable else 'required'} {name}"
+    widget, key = _widget(column), key_of(name, column)
     default = None if column.default is None else PARSE.get(widget, _itself)(column.default)
-    st.session_state.setdefault(key, default)
+    state.setdefault(key, default)
     start = None if column.nullable else default
-    return DRAW[widget](literal(name), column, start, {"key": key, "help": _help(column)})
+    common = {"key": key, "help": _help(column), "persist_state": "session"}
+    held = DRAW[widget](literal(name), column, start, common)
+    if slide and widget in ("number", "integer") and column.minimum is not None and column.minimum < column.maximum:
+        _slider(name, column, spread, key)
+    return held
+
+
+def put(name: str, column: Column, held: Any) -> None:
+    """Let the column's widget start from another value; to be called before it is drawn."""
+    parse = PARSE.get(_widget(column), _itself)
+    state[key_of(name, column)] = None if held is None else parse(held)
+
+
+def key_of(name: str, column: Column) -> str:
+    """Name the column's place in the session."""
+    return f"{_widget(column)} {'optional' if column.nullable else 'required'} {name}"
 
 
 def _widget(column: Column) -> str:
     if column.kind == "category" and len(column.categories) > MOST_OPTIONS:
-        return "text" if isinstance(column.categories[0], str) else "digits"
+        return "suggest" if isinstance(column.categories[0], str) else "digits"
+    if column.kind == "boolean" and not column.nullable:
+        return "checkbox"
     seen = (column.minimum, column.maximum, column.default)
     if column.kind == "integer" and any(abs(bound) > SAFE_INTEGER for bound in seen if bound is not None):
         return "digits"
@@ -40,6 +66,17 @@ def _widget(column: Column) -> str:
 def _category(label: str, column: Column, start: Any, common: dict[str, Any]) -> Any:
     index = None if start is None else 0
     return st.selectbox(label, column.categories, index=index, placeholder=_empty(column), **common)
+
+
+def _suggest(label: str, column: Column, start: str | None, common: dict[str, Any]) -> str | None:
+    typed = _text(label, column, start, common)
+    suggestions.offer(typed or "", column.categories, common["key"])
+    return typed
+
+
+def _checkbox(label: str, _: Column, __: bool | None, common: dict[str, Any]) -> bool:
+    state[common["key"]] = bool(state[common["key"]])
+    return st.checkbox(label, **common)
 
 
 def _boolean(label: str, column: Column, start: bool | None, common: dict[str, Any]) -> bool | None:
@@ -56,6 +93,23 @@ def _number(label: str, column: Column, start: float | None, common: dict[str, A
 def _integer(label: str, column: Column, start: int | None, common: dict[str, Any]) -> int | None:
     look = {"step": 1, "format": "%d", "placeholder": _empty(column)}
     return st.number_input(label, value=start, **look, **common)
+
+
+def _slider(name: str, column: Column, spread: Spread | None, key: str) -> None:
+    """Draw histogram and slider under a number; the number leads, since it alone may be empty or out of range."""
+    held, slide = state[key], f"slide {key}"
+    kind = int if column.kind == "integer" else float
+    low, high = kind(column.minimum), kind(column.maximum)
+    if spread:
+        st.html(histogram.drawing(name, spread, held))
+    state[slide] = min(max(kind(low if held is None else held), low), high)
+
+    def follow() -> None:
+        state[key] = state[slide]
+
+    step = 1 if kind is int else _step(column)
+    look = {"step": step, "format": "%d" if kind is int else "%g", "label_visibility": "collapsed"}
+    st.slider(f"Slide {literal(name)}", low, high, key=slide, on_change=follow, **look)
 
 
 def _date(label: str, column: Column, start: date | None, common: dict[str, Any]) -> str | None:
@@ -88,7 +142,7 @@ def _digits(label: str, column: Column, start: str | None, common: dict[str, Any
 
 def _help(column: Column) -> str | None:
     """Say what the widget does not show by itself."""
-    shown = _widget(column) in ("category", "boolean") or column.kind == "text"
+    shown = _widget(column) in ("category", "boolean", "checkbox") or column.kind == "text"
     words = ["" if shown else f"{column.description}.", "May be left empty." if column.nullable else ""]
     return literal(" ".join(filter(None, words))) or None
 
@@ -116,8 +170,10 @@ def _moment(text: str) -> datetime:
     return datetime.fromisoformat(text).replace(tzinfo=None)
 
 
-DRAW = {
+DRAW: dict[str, Callable[[str, Column, Any, dict[str, Any]], Any]] = {
     "category": _category,
+    "suggest": _suggest,
+    "checkbox": _checkbox,
     "boolean": _boolean,
     "number": _number,
     "integer": _integer,
@@ -127,11 +183,12 @@ DRAW = {
     "digits": _digits,
 }
 # From the schema's default to what the widget takes.
-PARSE = {
+PARSE: dict[str, Callable[[Any], Any]] = {
     "number": float,
     "integer": int,
     "date": date.fromisoformat,
     "datetime": _moment,
     "text": str,
+    "suggest": str,
     "digits": str,
 }

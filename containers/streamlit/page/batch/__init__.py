@@ -1,0 +1,1 @@
+"""Many rows: a CSV file in, the same file with answers out."""

@@ -1,0 +1,1 @@
+"""The tables in PostgreSQL, to be looked at and asked."""

@@ -1,0 +1,1 @@
+"""One row: the form, its answer, and why."""

@@ -1,0 +1,1 @@
+"""`make bench`: the API beside others, on this machine, in one run."""

@@ -1,0 +1,88 @@
+"""The command behind `make bench`."""
+
+import signal
+import sys
+import tempfile
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from takehome.errors import TakehomeError
+
+from bench import report
+from bench.contender import LIMIT, PEERS, PLAIN, ROOT, Contender, Running, ours
+from bench.database import database, logged
+from bench.race import Race
+from bench.swap import Swaps, swap
+from bench.workload import births, mixed
+
+console = Console(stderr=True)
+
+
+def bench(  # noqa: PLR0913, PLR0917  # the options of the command
+    rounds: Annotated[int, typer.Option(min=1, help="Repetitions of everything; the medians are reported.")] = 3,
+    seconds: Annotated[int, typer.Option(min=1, help="How long 64 clients ask each server in a round.")] = 3,
+    swaps: Annotated[int, typer.Option(min=1, help="How often the model changes under load.")] = 20,
+    only: Annotated[list[str] | None, typer.Option(help="Compare with these alone, by a part of the name.")] = None,
+    readme: Annotated[Path, typer.Option(help="The file to write the tables into.")] = ROOT / "README.md",
+    chart: Annotated[Path, typer.Option(help="The picture to write.")] = ROOT / "resources" / "bench.svg",
+) -> None:
+    """Measure this project's API beside others on this machine; the tables go to README.md, the chart to resources/."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    report.check(readme)
+    began = time.monotonic()
+    with console.status("") as status:
+        race = Race(rounds, seconds, status.update)
+        there = _installed(
+            race, [one for one in (PLAIN, *PEERS, LIMIT) if not only or any(w in one.name for w in only)]
+        )
+        found = _measure(race, there, swaps)
+    text = report.write(readme, chart, race.results, found, list(dict.fromkeys(one.version() for one in there)))
+    console.print(text, markup=False, highlight=False)
+    console.print(f"{(time.monotonic() - began) / 60:.1f} minutes. Written: {readme}, {chart}", highlight=False)
+
+
+def _installed(race: Race, contenders: list[Contender]) -> list[Contender]:
+    """Return those whose packages are here or could be had."""
+    there = []
+    for one in contenders:
+        race.tell(f"installing {one.name}")
+        try:
+            one.install()
+        except TakehomeError as error:
+            race.results.refused.append(f"{one.name} {error}")
+        else:
+            there.append(one)
+    return there
+
+
+def _measure(race: Race, others: list[Contender], swaps: int) -> Swaps:
+    """Race on both kinds of rows, then change the model under load."""
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="takehome-bench-")))
+        race.tell("fitting the pipelines")
+        where = stack.enter_context(database())
+        race.run(births(folder / "births"), [ours(), ours(report.UNKEPT, KEPT_ANSWERS="0"), *others])
+        rows = mixed(folder / "mixed")
+        race.run(rows, [ours(), ours(report.LOGGED, PREDICTION_LOG="on", **where), *others])
+        if not logged(where):
+            race.results.refused.append(f"{report.LOGGED}: nothing was logged")
+        race.tell(f"swapping the model {swaps} times under load")
+        with Running(ours(), rows) as running:
+            running.prove()
+            return swap(running, race.load, count=swaps, seconds=3 * race.seconds)
+
+
+def main() -> None:
+    """Run the command; what is wrong is one message."""
+    try:
+        typer.run(bench)
+    except TakehomeError as error:
+        sys.exit(f"bench: {error}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,51 @@
+"""PostgreSQL for the prediction log, from the same wheel as in local mode."""
+
+import os
+import signal
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psycopg2
+from takehome.cluster import find_cluster
+from takehome.crew import Crew
+from takehome.lock import lock
+
+from bench.contender import free_port
+from bench.load import LOAD_CORE, pinned
+
+SCHEMA = Path(__file__).parents[1] / "containers" / "postgres" / "schema.sql"
+
+
+@contextmanager
+def database() -> Iterator[dict[str, str]]:
+    """Run an empty PostgreSQL beside the load, and give the variables that lead the API to it."""
+    port = free_port()
+    with tempfile.TemporaryDirectory(prefix="takehome-") as folder:
+        Path(folder).chmod(0o755)  # PostgreSQL may have to run as another user
+        cluster = find_cluster(Path(folder))
+        with lock(cluster.data) as held:
+            cluster.prepare(held, SCHEMA.read_text(encoding="utf-8"))
+            with Crew(held) as crew:
+                crew.start(
+                    "postgres",
+                    [*pinned(LOAD_CORE), *cluster.command(port), "-c", "log_min_messages=fatal"],
+                    env={"PATH": os.environ["PATH"]},
+                    stop_signal=signal.SIGINT,
+                    identity=cluster.identity(),
+                    keep=(held,),
+                )
+                yield {"PGHOST": "127.0.0.1", "PGPORT": str(port), "PGUSER": "api", "PGDATABASE": "local"}
+
+
+def logged(where: dict[str, str]) -> int:
+    """Return how many predictions the log holds."""
+    connection = psycopg2.connect(host=where["PGHOST"], port=where["PGPORT"], user="local", dbname="local")
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT count(*) FROM predictions")
+            found = cursor.fetchone()
+            return int(found[0]) if found else 0
+    finally:
+        connection.close()

@@ -1,0 +1,140 @@
+"""The measurement: every server is up, one at a time is asked, round after round."""
+
+import json
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from statistics import median
+
+import numpy as np
+import pandas as pd
+from takehome.errors import TakehomeError
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+from bench.contender import Contender, Running
+from bench.load import SERVER_CORE, Load, Sample
+from bench.workload import Workload
+
+ONE, CLIENTS, MANY = "one client", "64 clients", "10,000 rows"
+CONNECTIONS = {ONE: 1, CLIENTS: 64, MANY: 1}
+IN_PROCESS = "in process, without a server"
+Tell = Callable[[str], None]
+
+
+@dataclass
+class Results:
+    """The samples by workload, contender and load, one a round; and what could not take part, with the reason."""
+
+    samples: dict[tuple[str, str, str], list[Sample]] = field(default_factory=dict)
+    refused: list[str] = field(default_factory=list)
+
+    def add(self, workload: str, contender: str, load: str, sample: Sample) -> None:
+        """Keep a sample."""
+        self.samples.setdefault((workload, contender, load), []).append(sample)
+
+    def contenders(self, workload: str) -> list[str]:
+        """Return those that were measured on a workload."""
+        return list(dict.fromkeys(name for of, name, _ in self.samples if of == workload))
+
+    def median(self, workload: str, contender: str, load: str, figure: str) -> float | None:
+        """Return the median over the rounds of `rate`, `p50` or `p99`; None where there is none."""
+        found = self.samples.get((workload, contender, load), [])
+        return median(getattr(sample, figure) for sample in found) if found else None
+
+    def errors(self, workload: str, contender: str) -> int:
+        """Return how many answers were errors while it was timed."""
+        found = [samples for (of, name, _), samples in self.samples.items() if (of, name) == (workload, contender)]
+        return sum(sample.errors for samples in found for sample in samples)
+
+    def compare(self, workload: str, pair: tuple[str, str], load: str, figure: str) -> float | None:
+        """Return the median over the rounds of the first one's figure divided by the second one's."""
+        first, second = (self.samples.get((workload, name, load), []) for name in pair)
+        ratios = [getattr(a, figure) / getattr(b, figure) for a, b in zip(first, second, strict=False)]
+        return median(ratios) if ratios else None
+
+
+@dataclass(frozen=True)
+class Race:
+    """How often and how long everybody is asked, and where it is told and kept."""
+
+    rounds: int
+    seconds: int
+    tell: Tell
+    load: Load = field(default_factory=Load)
+    results: Results = field(default_factory=Results)
+
+    def run(self, workload: Workload, contenders: list[Contender]) -> None:
+        """Start the contenders, refuse those whose answers are wrong, and measure the others in turn."""
+        with ExitStack() as stack:
+            started = [stack.enter_context(Running(contender, workload)) for contender in contenders]
+            running = list(self._proved(started))
+            for number in range(self.rounds):
+                first = number % max(1, len(running))  # nobody is always the one after the slowest
+                for one in running[first:] + running[:first]:
+                    self.tell(f"{workload.name}, round {number + 1} of {self.rounds}: {one.contender.name}")
+                    self._measure(one)
+                self._measure_in_process(workload)
+
+    def _proved(self, started: list[Running]) -> Iterator[Running]:
+        for one in started:
+            self.tell(f"{one.workload.name}: checking the answers of {one.contender.name}")
+            try:
+                one.prove()
+            except TakehomeError as error:
+                one.__exit__()
+                self.results.refused.append(f"{one.contender.name}, {one.workload.name}: {error}")
+                continue
+            yield one
+
+    def _measure(self, one: Running) -> None:
+        for name, connections in CONNECTIONS.items():
+            many = name == MANY
+            if many and not one.contender.many:
+                continue
+            span = self.seconds if name == CLIENTS else self._short
+            sample = self.load.run(one.url(many=many), one.bodies(many=many), connections, span)
+            self.results.add(one.workload.name, one.contender.name, name, sample)
+
+    def _measure_in_process(self, workload: Workload) -> None:
+        """Time the estimator alone: on rows that are dataframes already, and on many that pandas must read first."""
+        frames = iter([workload.frame.iloc[i : i + 1] for i in range(2000)] * 100)
+        body = json.dumps(workload.rows)
+
+        def one() -> None:
+            workload.estimator.predict_proba(next(frames))
+
+        def many() -> None:
+            workload.estimator.predict_proba(pd.DataFrame(json.loads(body)).fillna(np.nan))
+
+        with _on_core(SERVER_CORE), threadpool_limits(1):
+            for name, call in {ONE: one, MANY: many}.items():
+                self.results.add(workload.name, IN_PROCESS, name, _timed(call, self._short))
+
+    @property
+    def _short(self) -> int:
+        """How long a single client asks; its answers come one after the other, and differ little."""
+        return max(1, self.seconds * 2 // 3)
+
+
+def _timed(call: Callable[[], None], seconds: float) -> Sample:
+    times, end = [], time.perf_counter() + seconds
+    while (began := time.perf_counter()) < end:
+        call()
+        times.append(1e3 * (time.perf_counter() - began))
+    half, most = np.percentile(times, [50, 99])
+    return Sample(answers=len(times), seconds=sum(times) / 1e3, p50=float(half), p99=float(most), errors=0)
+
+
+@contextmanager
+def _on_core(core: int) -> Iterator[None]:
+    if not hasattr(os, "sched_setaffinity"):
+        yield
+        return
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {core})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)

@@ -34,6 +34,18 @@ keep_cluster() {
   mv "$data.new" "$data"
 }
 
+# Tables and roles, before the server takes connections. A statement that fails is told and passed over: a server must
+# start whatever its user did to his own tables. The owner of the folder need not be in /etc/passwd, where
+# `postgres --single` looks itself up.
+keep_schema() {
+  local wrapper=(/usr/lib/*/libnss_wrapper.so)
+  echo "owner:x:$(id -u):$(id -g)::/:/bin/false" >/tmp/passwd
+  echo "owner:x:$(id -g):" >/tmp/group
+  LD_PRELOAD=${wrapper[0]} NSS_WRAPPER_PASSWD=/tmp/passwd NSS_WRAPPER_GROUP=/tmp/group \
+    postgres --single -j -c log_checkpoints=off -D "$data" local </start/schema.sql 2>&1 >/dev/null |
+    grep -E 'ERROR|FATAL|PANIC' | sed 's|^|schema.sql: |' >&2 || true
+}
+
 check_versions() {
   local other
   for other in "$folder"/*/docker "$folder"; do
@@ -49,6 +61,7 @@ serve() {
   exec 9<"$folder/$major"
   flock -n 9 || refuse "another server uses volumes/postgres. Find it with 'docker ps' and stop it first."
   [ -e "$data" ] || keep_cluster
+  keep_schema
   exec postgres -D "$data" -c hba_file=/start/pg_hba.conf -c listen_addresses='*' \
     -c unix_socket_directories=/var/run/postgresql -c log_checkpoints=off
 }

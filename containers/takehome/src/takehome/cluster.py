@@ -2,6 +2,7 @@
 
 import os
 import pwd
+import re
 import shutil
 import subprocess
 import sys
@@ -17,11 +18,14 @@ from takehome.lock import lives
 
 _HBA = """\
 # Written at each start. A superuser can run programs on the server, so `postgres` gets in by the socket only,
-# which lies in this folder, closed to others.
-local all all      trust
-host  all postgres all          reject
-host  all all      127.0.0.1/32 trust
-host  all all      ::1/128      trust
+# which lies in this folder, closed to others. The API and the page have one database.
+local all   all      trust
+host  all   postgres all          reject
+host  local api,page 127.0.0.1/32 trust
+host  local api,page ::1/128      trust
+host  all   api,page all          reject
+host  all   all      127.0.0.1/32 trust
+host  all   all      ::1/128      trust
 """
 _ROLE = "CREATE ROLE local LOGIN CREATEDB;\n\nCREATE DATABASE local OWNER local;\n\n"
 
@@ -56,12 +60,14 @@ class Cluster:
         options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
         return [*self.prefix, binary("postgres"), "-D", str(self.data), *options]
 
-    def prepare(self, keep: int) -> None:
-        """Make the folder if it is absent, and remove what a killed server left behind.
+    def prepare(self, keep: int, schema: str = "") -> None:
+        """Make the folder if it is absent, remove what a killed server left behind, and bring the schema up to date.
 
         Parameters
         ----------
         keep : descriptor of the lock, held by each tool until it ends.
+        schema : SQL that the superuser runs in the database `local` (containers/postgres/schema.sql). A statement
+            that fails is told and passed over: a server must start whatever its user did to his own tables.
 
         Raises
         ------
@@ -76,6 +82,8 @@ class Cluster:
             left.unlink()
         if _names_a_stranger(self.data / "postmaster.pid"):
             (self.data / "postmaster.pid").unlink()
+        if schema:
+            self._apply(keep, schema)
 
     def _initialise(self, keep: int) -> None:
         aside = self.data.with_name(f"{self.data.name}.new")
@@ -88,8 +96,22 @@ class Cluster:
         self._run(keep, "postgres", "--single", "-j", "-D", str(aside), "postgres", text=_ROLE)
         aside.rename(self.data)
 
+    def _apply(self, keep: int, schema: str) -> None:
+        done = self._tool(keep, "postgres", "--single", "-j", "-D", str(self.data), "local", text=schema)
+        for line in done.stderr.splitlines():
+            if re.search("ERROR|FATAL|PANIC", line):
+                print(f"schema.sql: {line}", flush=True)
+
     def _run(self, keep: int, name: str, *arguments: str, text: str = "") -> None:
-        done = subprocess.run(
+        done = self._tool(keep, name, *arguments, text=text)
+        if done.returncode or "ERROR" in done.stderr:
+            reason = (done.stderr or done.stdout).strip().splitlines()[-1:] or ["no reason given"]
+            raise TakehomeError(
+                f"{self.data}: PostgreSQL can't make its folder ({reason[0]}). Mend that and start again."
+            )
+
+    def _tool(self, keep: int, name: str, *arguments: str, text: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
             [*self.prefix, binary(name), *arguments],
             input=text,
             text=True,
@@ -99,11 +121,6 @@ class Cluster:
             check=False,
             **self.identity(),
         )
-        if done.returncode or "ERROR" in done.stderr:
-            reason = (done.stderr or done.stdout).strip().splitlines()[-1:] or ["no reason given"]
-            raise TakehomeError(
-                f"{self.data}: PostgreSQL can't make its folder ({reason[0]}). Mend that and start again."
-            )
 
     def _give_to_owner(self) -> None:
         """Hand the folder over where the identity is another than at the last start."""

@@ -19,6 +19,8 @@ from takehome.crew import Crew
 from takehome.errors import TakehomeError
 from takehome.lock import lock
 
+_ROLES = {"python": "local", "fastapi": "api", "streamlit": "page"}
+
 
 class Settings(BaseSettings):
     """What can be set, under the names of `.env.example`."""
@@ -57,7 +59,7 @@ def run() -> None:
         cluster = find_cluster(root / settings.volume())
         with lock(cluster.data) as held:
             _refuse_taken(settings.ports())
-            cluster.prepare(held)
+            cluster.prepare(held, (root / "containers" / "postgres" / "schema.sql").read_text())
             with Crew(held) as crew:
                 _start(crew, root, settings, cluster, held)
                 _watch(crew, settings)
@@ -115,7 +117,7 @@ def _start(crew: Crew, root: Path, settings: Settings, cluster: Cluster, held: i
     )
     ports = {"python": settings.jupyter_port, "fastapi": settings.api_port, "streamlit": settings.streamlit_port}
     for name, port in ports.items():
-        env = _environment(root, settings) | {"PORT": str(port)}
+        env = _environment(root, settings) | {"PORT": str(port), "PGUSER": _ROLES[name]}
         crew.start(name, [sys.executable, root / "containers" / name / "start.py"], env=env, cwd=root)
 
 
@@ -134,7 +136,6 @@ def _environment(root: Path, settings: Settings) -> dict[str, str]:
         "API_URL": f"http://127.0.0.1:{settings.api_port}",
         "PGHOST": "127.0.0.1",
         "PGPORT": str(settings.postgres_port),
-        "PGUSER": "local",
         "PGDATABASE": "local",
     }
 

@@ -1,10 +1,12 @@
 # What a person types. Each target is one line over `docker compose` or `takehome`.
 .DEFAULT_GOAL := help
-.PHONY: help up down local test new train models lock upgrade clean
+.PHONY: help up down local test new convert train models submit review doctor lock upgrade clean
 BIN := .venv/bin
 # In the running container, else in the environment of `make local`.
 TAKEHOME = $(if $(shell docker compose ps --quiet --status running python 2>/dev/null),docker compose exec python takehome,\
   $(MAKE) --no-print-directory .venv/.ready && $(BIN)/takehome)
+# Its quick part needs no more than any Python; without one, Compose speaks for itself.
+CHECK = ! command -v python3 >/dev/null || python3 containers/takehome/src/takehome/doctor/quick.py
 ENVIRONMENTS := $(wildcard containers/*/environment.yml)
 COMPILE := uv pip compile --quiet --universal --fork-strategy fewest --python-version 3.11 --no-annotate --no-header \
   - containers/takehome/pyproject.toml --all-extras tests/requirements.txt -o containers/constraints.txt
@@ -13,12 +15,14 @@ help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 up: ## Build what changed and start the four services in Docker
+	@$(CHECK) up
 	docker compose up --build
 
 down: ## Stop them; notebooks, data and models stay in volumes/
 	docker compose down
 
 local: .venv/.ready ## Start the same four services without Docker
+	@$(CHECK) local
 	@$(BIN)/takehome local
 
 test: .venv/.tests ## Run every test; without Docker or a browser some are skipped
@@ -27,11 +31,23 @@ test: .venv/.tests ## Run every test; without Docker or a browser some are skipp
 new: ## Write a notebook for a file: make new DATA=volumes/static/loans.csv TARGET=defaulted
 	@$(TAKEHOME) new '$(DATA)' --target '$(TARGET)'
 
+convert: ## Rewrite a file as UTF-8 with commas, where reading asks for it: make convert DATA=volumes/static/loans.csv
+	@$(subst exec,run --rm --no-deps --volume ./volumes/static:/static,$(TAKEHOME)) convert '$(DATA)'
+
 train: ## Run a notebook, whose model is then served: make train NOTEBOOK=volumes/notebooks/loans.ipynb
 	@$(TAKEHOME) train $(if $(NOTEBOOK),'$(NOTEBOOK)')
 
 models: ## List the models that are kept; serve one again: make models USE=VERSION
 	@$(TAKEHOME) models $(if $(USE),--use '$(USE)')
+
+submit: ## Verify the notebook and write volumes/submission/submission.zip: make submit NOTEBOOK=... WITH_DATA=1 FORCE=1
+	@$(TAKEHOME) submit $(if $(NOTEBOOK),'$(NOTEBOOK)') $(if $(WITH_DATA),--with-data) $(if $(FORCE),--force)
+
+review: .venv/.ready ## Run a submission again, shut in, and write review.html: make review SUBMISSION=submission.zip SERVE=1
+	@$(BIN)/takehome review '$(SUBMISSION)' $(if $(SERVE),--serve) $(if $(TRUST),--trust)
+
+doctor: .venv/.ready ## Say what is wrong with this machine or this folder, with the command that mends it
+	@$(BIN)/takehome doctor
 
 lock: .venv/.tests ## Write containers/constraints.txt after a line was added; other versions stay
 	$(BIN)/python containers/requirements.py | $(BIN)/$(COMPILE)

@@ -2,12 +2,11 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from nbformat import NotebookNode
 
 from takehome.metadata import Metadata
-from takehome.schema import RowSchema
 
 _SUMMARY = re.compile(r"^(#{1,4})\s+(.*\b(summary|conclusions?|limits|limitations|next steps)\b.*)$", re.I | re.M)
 _HEADING = re.compile(r"^(#{1,4})\s", re.M)
@@ -88,8 +87,8 @@ def _interval(metadata: Metadata, name: str) -> str:
 
 
 def _columns(metadata: Metadata) -> str:
-    properties = RowSchema.from_json(metadata.row_schema).to_json("", [{}])["properties"]
-    rows = [(f"`{name}`", str(text.get("description", ""))) for name, text in properties.items()]
+    properties = metadata.row_schema["properties"]
+    rows = [(f"`{name}`", str(known.get("description", ""))) for name, known in properties.items()]
     return _table(("column", "values"), rows)
 
 
@@ -109,14 +108,11 @@ def _facts(metadata: Metadata) -> str:
 def _request(metadata: Metadata) -> str:
     example = json.dumps(metadata.examples.rows[0], default=str).replace("'", "'\\''")
     answer = json.dumps(metadata.examples.answers[0])
-    call = (
-        "curl --request POST http://127.0.0.1:8080/predict -H 'Content-Type: application/json' \\\n"
-        f"  -d '{example}'"
-    )
+    call = f"curl --request POST http://127.0.0.1:8080/predict -H 'Content-Type: application/json' \\\n  -d '{example}'"
     return f"```bash\n{call}\n```\n\nIn the notebook it answered `{answer}`."
 
 
-def _table(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+def _table(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
     lines = [header, ("---",) * len(header), *(tuple(map(_escaped, row)) for row in rows)]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 

@@ -7,14 +7,18 @@ from bleach.css_sanitizer import ALLOWED_CSS_PROPERTIES, CSSSanitizer
 from bleach.sanitizer import Cleaner
 
 TAGS = frozenset(
-    "a abbr b blockquote br caption cite code col colgroup dd del details div dl dt em figcaption figure h1 h2 h3 h4 h5 h6 hr "
-    "i img ins kbd li mark ol p pre q s samp small span strong sub summary sup table tbody td tfoot th thead time tr u ul"
-    " var wbr".split()
+    """
+    a abbr b blockquote br caption cite code col colgroup dd del details div dl dt em figcaption figure h1 h2 h3 h4 h5 h6
+    hr i img ins kbd li mark ol p pre q s samp small span strong sub summary sup table tbody td tfoot th thead time tr
+    u ul var wbr
+    """.split()  # noqa: SIM905  # a list of words is read, not looked up
 )
 STYLES = frozenset(
-    "border border-bottom border-left border-radius border-right border-top font-variant-numeric line-height margin "
-    "margin-bottom margin-left margin-right margin-top max-width min-width opacity padding padding-bottom padding-left "
-    "padding-right padding-top text-transform".split()
+    """
+    border border-bottom border-left border-radius border-right border-top font-variant-numeric line-height margin
+    margin-bottom margin-left margin-right margin-top max-width min-width opacity padding padding-bottom padding-left
+    padding-right padding-top text-transform
+    """.split()  # noqa: SIM905
 )
 _ATTRIBUTES = {"colspan", "rowspan", "scope", "title", "alt", "width", "height", "align", "open", "start", "datetime"}
 _PICTURE = re.compile(r"data:image/(png|jpeg|gif|webp|svg\+xml);base64,[A-Za-z0-9+/=\s]*")

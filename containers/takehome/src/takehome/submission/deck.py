@@ -7,15 +7,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
-from typing import Literal
 
 from nbformat import NotebookNode
 
 from takehome.submission import fragment
 from takehome.submission.page import POLICY, asset, page, title
 
-Start = Literal["slide", "subslide", "fragment", "", "notes", "skip"]
-_STARTS: tuple[Start, ...] = ("slide", "subslide", "fragment", "", "notes", "skip")
+_STARTS = ("slide", "subslide", "fragment", "notes", "skip")
 _HEADING = re.compile(r"^(#{1,6})\s", re.M)
 _FENCED = re.compile(r"^(```|~~~).*?^\1", re.M | re.S)
 
@@ -54,21 +52,21 @@ def _slide_type(cell: NotebookNode) -> str:
     return str(cell.metadata.get("slideshow", {}).get("slide_type", "")).replace("-", "")
 
 
-def _from_tags(notebook: NotebookNode, folder: Path) -> Iterator[tuple[Start, str]]:
+def _from_tags(notebook: NotebookNode, folder: Path) -> Iterator[tuple[str, str]]:
     for cell in notebook.cells:
         kind = _slide_type(cell)
-        start = next((known for known in _STARTS if known == kind), "")
+        start = kind if kind in _STARTS else ""
         if cell.cell_type == "markdown":
             yield start, fragment.markdown(cell, folder)
         elif cell.cell_type == "code":
             yield start, fragment.code(cell) + _shown(cell)
 
 
-def _from_headings(notebook: NotebookNode, folder: Path) -> Iterator[tuple[Start, str]]:
+def _from_headings(notebook: NotebookNode, folder: Path) -> Iterator[tuple[str, str]]:
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
             for level, text in _sections(cell.source):
-                start: Start = "" if level is None else "slide" if level <= 2 else "subslide"
+                start = "" if level is None else "slide" if level <= 2 else "subslide"
                 yield start, fragment.markdown(NotebookNode(cell, source=text), folder)
         elif cell.cell_type == "code" and (html := _shown(cell)):
             yield ("subslide" if "<img" in html else ""), html
@@ -92,7 +90,7 @@ def _shown(cell: NotebookNode) -> str:
     return "".join(f'<div class="output">{output}</div>' for output in fragment.outputs(cell) if output)
 
 
-def _slides(pieces: Iterator[tuple[Start, str]]) -> list[_Slide]:
+def _slides(pieces: Iterator[tuple[str, str]]) -> list[_Slide]:
     slides: list[_Slide] = []
     for start, html in pieces:
         if start == "skip":

@@ -24,6 +24,6 @@ def _mathml(tex: str, display: str) -> str:
     try:
         if len(tex) <= _MOST_LETTERS and not _REACHING.search(tex):
             return str(convert(tex, display=display))
-    except Exception:  # whatever a converter raises about a text  # noqa: BLE001
+    except Exception:  # whatever a converter raises about a text
         pass
     return f"<code>{escape(tex)}</code>"

@@ -80,7 +80,7 @@ def outputs(cell: NotebookNode) -> Iterator[str]:
             yield _data(output.get("data", {}))
 
 
-def _data(data: dict[str, Any]) -> str:
+def _data(data: dict[str, Any]) -> str:  # noqa: PLR0911  # one form, one return
     for kind in _PICTURES:
         if kind in data and (picture := _picture(kind, _joined(data[kind]))):
             return picture

@@ -1,0 +1,1 @@
+"""What the committee does: run a submission that may come from anyone, in a container that can do nothing else."""

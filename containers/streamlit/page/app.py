@@ -6,7 +6,9 @@ import streamlit as st
 
 from page.batch import view as batch
 from page.contract import Served
+from page.data import view as data
 from page.literal import literal
+from page.model import view as model
 from page.predict import view as predict
 from page.watch import watch
 
@@ -22,6 +24,8 @@ page = st.navigation(
     [
         st.Page(predict.show, title="Predict", url_path="predict", default=True),
         st.Page(batch.show, title="Batch", url_path="batch"),
+        st.Page(model.show, title="Model", url_path="model"),
+        st.Page(data.show, title="Data", url_path="data"),
     ],
     position="top",
 )

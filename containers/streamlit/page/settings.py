@@ -5,12 +5,16 @@ from pydantic_settings import BaseSettings
 
 
 class Settings(BaseSettings):
-    """Where the page listens, which API it asks, and what it tells about the other services."""
+    """Where the page listens, which API and database it asks, and what it tells about the other services."""
 
     host: str = "127.0.0.1"
     port: int = Field(8501, ge=1, le=65535)
     api_url: str = Field("http://127.0.0.1:8080", pattern=r"^https?://\S+$")
     announce: bool = False
+    pghost: str | None = None
+    pgport: int = Field(5432, ge=1, le=65535)
+    pguser: str = "page"
+    pgdatabase: str = "local"
     jupyter_port: int = 8888
     postgres_port: int = 5432
     api_port: int = 8080

@@ -11,6 +11,8 @@ from page.contract import Column, Schema
 _WHOLE = re.compile(r"-?(0|[1-9][0-9]*)", re.ASCII)
 _NUMBER = re.compile(r"-?((0|[1-9][0-9]*)(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?", re.ASCII)
 
+_MIDNIGHT = re.compile(r"[T ]00:00(:00(\.0+)?)?")
+
 
 class Rows:
     """Makes rows for the API of the fields of a file; columns that are no features are left out."""
@@ -44,9 +46,16 @@ def _did_you_mean(name: str, spare: list[str]) -> str:
 
 def _reader(column: Column) -> Callable[[str], Any]:
     """Return what reads a field of this column; what can't be read stays text, and the API says what is wrong."""
+    if column.kind == "date":
+        return _day
     types = [column.type] if isinstance(column.type, str) else column.type
     known = {"integer": _whole, "number": _number, "boolean": _boolean}
     return next((known[name] for name in types if name in known), str)
+
+
+def _day(text: str) -> str:
+    """Give the date alone where its time is midnight: that is how tables of dates are often written."""
+    return text[:10] if _MIDNIGHT.fullmatch(text[10:]) else text
 
 
 def _whole(text: str) -> int | float | str:

@@ -92,8 +92,8 @@ def _show_result(result: Result) -> None:
     st.download_button("Download scored file", data, f"{stem}-scored.csv", "text/csv", icon=":material/download:")
     if result.formulas:
         st.caption(
-            f"{count(result.formulas, 'row')} of the file hold a text that a spreadsheet would run as a formula. The "
-            "file's own fields are written back as they came; the columns added here never hold a formula."
+            f"A spreadsheet would run text in {count(result.formulas, 'row')} of this file as a formula. Its own "
+            "fields are written back as they came; the columns added here never hold a formula."
         )
     if result.notes:
         _show_notes(result)

@@ -37,6 +37,9 @@ convert: ## Rewrite a file as UTF-8 with commas, where reading asks for it: make
 train: ## Run a notebook, whose model is then served: make train NOTEBOOK=volumes/notebooks/loans.ipynb
 	@$(TAKEHOME) train $(if $(NOTEBOOK),'$(NOTEBOOK)')
 
+verify: ## Run a notebook again in a clean place and compare: make verify NOTEBOOK=volumes/notebooks/loans.ipynb
+	@$(TAKEHOME) verify $(if $(NOTEBOOK),'$(NOTEBOOK)')
+
 models: ## List the models that are kept; serve one again: make models USE=VERSION
 	@$(TAKEHOME) models $(if $(USE),--use '$(USE)')
 

@@ -48,6 +48,18 @@ def new(
 
 
 @app.command()
+def convert(
+    data: Annotated[str, typer.Argument(help="A CSV file in volumes/static.")],
+    encoding: Annotated[str | None, typer.Option(help="Default: what is found.")] = None,
+) -> None:
+    """Rewrite a CSV file as UTF-8 with commas; the file as it came stays beside it."""
+    from takehome.conversion import convert  # noqa: PLC0415
+    from takehome.draft.source import find_source  # noqa: PLC0415
+
+    print(convert(find_source(data, Settings().static_dir), encoding))
+
+
+@app.command()
 def train(notebook: Annotated[Path | None, typer.Argument(help="Default: submission.ipynb.")] = None) -> None:
     """Run a notebook from top to bottom without opening it; the model that it saves is served."""
     from takehome.notebook import train  # noqa: PLC0415
@@ -82,6 +94,76 @@ def local() -> None:
     from takehome.local import run  # noqa: PLC0415
 
     run()
+
+
+@app.command()
+def verify(
+    notebook: Annotated[Path | None, typer.Argument(help="Default: submission.ipynb.")] = None,
+    rtol: Annotated[float, typer.Option(min=0, help="How far numbers may be apart, relative.")] = 1e-6,
+    timeout: Annotated[int, typer.Option(min=1, help="Seconds that a cell may take.")] = 600,
+    as_json: Annotated[bool, typer.Option("--json", help="The report for machines, and nothing else.")] = False,
+) -> None:
+    """Run a notebook again in a clean place, and tell whether it gives what it gave; nothing is changed."""
+    from takehome.verification.telling import Lines, show  # noqa: PLC0415
+    from takehome.verification.verify import verify  # noqa: PLC0415
+
+    console, path = Console(stderr=as_json, highlight=False), notebook or Path("submission.ipynb")
+    path = path if path.exists() else Settings().notebooks_dir / path
+    with Lines(console) as lines:
+        report = verify(path, rtol=rtol, timeout=timeout, telling=lines)
+    if as_json:
+        print(report.model_dump_json(indent=1))
+    else:
+        show(report, console)
+    raise typer.Exit(report.verdict.status)
+
+
+@app.command()
+def submit(
+    notebook: Annotated[Path | None, typer.Argument(help="Default: submission.ipynb.")] = None,
+    force: Annotated[bool, typer.Option(help="Even where it does not reproduce; the archive says so.")] = False,
+    with_data: Annotated[bool, typer.Option(help="Put the data into the archive, too.")] = False,
+) -> None:
+    """Verify a notebook, then write submission.zip: notebook, page, slides, model card, model, environment."""
+    from takehome.submission.submit import submit  # noqa: PLC0415
+    from takehome.verification.telling import Lines  # noqa: PLC0415
+    from takehome.verification.verify import verify  # noqa: PLC0415
+
+    path = notebook or Path("submission.ipynb")
+    path = path if path.exists() else Settings().notebooks_dir / path
+    with Lines(Console(highlight=False)) as lines:
+        report = verify(path, telling=lines)
+    archive = submit(path.absolute(), report, force=force, with_data=with_data)
+    print(f"{archive}: {archive.stat().st_size / 1e6:.1f} MB; the same files unpacked: {archive.with_suffix('')}")
+
+
+@app.command()
+def review(
+    submission: Annotated[Path, typer.Argument(help="A submission.zip.")],
+    page: Annotated[Path, typer.Option(help="The page to write.")] = Path("review.html"),
+    serve: Annotated[bool, typer.Option(help="Then serve its model, on free ports.")] = False,
+    trust: Annotated[bool, typer.Option(help="Run it without a container where there is no Docker.")] = False,
+) -> None:
+    """Run somebody's submission again in a container that reaches nothing, and write what came out as one page."""
+    from takehome.review import review as reviewing  # noqa: PLC0415
+    from takehome.review.serve import serve as serve_it  # noqa: PLC0415
+
+    with reviewing.opened(submission) as opened:
+        print(reviewing.announce(opened))
+        room = reviewing.find_room(opened, trust=trust)
+        verdict = reviewing.review(opened, room, page)
+        print(f"{verdict.value}: {page}")
+        if serve:
+            serve_it(opened)
+    raise typer.Exit(verdict.status)
+
+
+@app.command()
+def doctor() -> None:
+    """Say what is wrong with this machine or this folder, a line each, with the command that mends it."""
+    from takehome.doctor import doctor  # noqa: PLC0415
+
+    raise typer.Exit(doctor.main())
 
 
 def _current(store: Store) -> str | None:

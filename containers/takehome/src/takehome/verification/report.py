@@ -1,7 +1,7 @@
 """What a verification found; `Report.model_dump_json()` is what `takehome verify --json` prints."""
 
 from enum import StrEnum
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from pydantic import BaseModel, Field
 
@@ -61,7 +61,7 @@ class Cause(BaseModel):
     kind: Kind
     cell: int | None = Field(description="the number of the code cell, counted from 1; None: the notebook as a whole")
     message: str
-    breaks: bool = Field(False, description="the run went through here, but can't on another machine")
+    breaks: bool = Field(default=False, description="the run went through here, but can't on another machine")
 
 
 class CellReport(BaseModel):
@@ -73,7 +73,7 @@ class CellReport(BaseModel):
     source: str = Field(description="the first line of code")
     compared: list[str] = Field(description="what was compared: text, table, image, data, error")
     outcome: Outcome
-    difference: str | None = Field(None, description="the first difference, lines beginning with '- ' and '+ '")
+    difference: str | None = Field(default=None, description="the first difference, lines beginning with '- ' and '+ '")
     seconds: float = 0
 
 
@@ -104,8 +104,11 @@ class ModelReport(BaseModel):
     found: str | None = Field(description="version of the new one; None: the run saved none")
     metrics: list[Figure] = []
     examples: Answers | None = None
-    training: Answers | None = Field(None, description="up to 10,000 rows of those that the run trained on")
-    message: str = Field("", description="why something could not be compared")
+    training: Answers | None = Field(default=None, description="up to 10,000 rows of those that the run trained on")
+    message: str = Field(default="", description="why something could not be compared")
+
+
+StateOfData: TypeAlias = Literal["read-only", "not read-only, and unchanged", "changed by the notebook"]
 
 
 class Package(BaseModel):
@@ -122,7 +125,7 @@ class EnvironmentReport(BaseModel):
 
     python: str
     network: Literal["cut off", "not cut off"]
-    data: Literal["read-only", "not read-only, and unchanged", "changed by the notebook"]
+    data: StateOfData
     checked: int = Field(description="packages that were compared with the lock")
     packages: list[Package]
 
@@ -132,7 +135,7 @@ class DataFile(BaseModel):
 
     name: str
     sha256: str
-    expected: str | None = Field(None, description="SHA-256 that a submission claims")
+    expected: str | None = Field(default=None, description="SHA-256 that a submission claims")
 
 
 class DataReport(BaseModel):

@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import random
 import shutil
+import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +17,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import takehome
+from lightgbm import LGBMClassifier
 from sklearn.datasets import load_diabetes, load_iris
 from sklearn.ensemble import HistGradientBoostingRegressor
 from sklearn.linear_model import LogisticRegression
@@ -127,28 +129,114 @@ def test_metadata_tells_all_without_unpickling(saved: Path) -> None:
     assert len(stored["examples"]["rows"]) == len(stored["examples"]["answers"]) == 20
 
 
-class OnlyHere(LogisticRegression):
-    """An estimator that no installed package has."""
+BESIDE = """
+import sister
+from sklearn.base import BaseEstimator, TransformerMixin
+
+class Add(TransformerMixin, BaseEstimator):
+    def fit(self, X, y=None):
+        return self
+
+    def transform(self, X):
+        return sister.shift(X)
+"""
+OF_THE_NOTEBOOK = """
+import math
+import numpy as np
+import sqlite3
+import takehome
+from features import Add
+from sklearn.datasets import load_iris
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
+
+class Mine(LogisticRegression):
+    def predict_proba(self, X):
+        return np.sqrt(super().predict_proba(X) ** 2)
+
+def scaled(X):
+    return X * SCALE
+
+SCALE, connection = math.tau, sqlite3.connect(":memory:")
+X, y = load_iris(return_X_y=True, as_frame=True)
+model = make_pipeline(Add(), FunctionTransformer(lambda X: X + 1), FunctionTransformer(scaled), Mine(max_iter=9999))
+takehome.save_model(model.fit(X, y), X, y, name="own", evaluate=(X, y))
+print(model.predict_proba(X)[0].tolist())
+"""
+IN_VAIN = """
+def asking(X):
+    connection.execute("SELECT 1")
+    return X
+
+def importing(X):
+    import sister
+    return X
+
+for step in (asking, importing):
+    try:
+        takehome.save_model(make_pipeline(FunctionTransformer(step), model).fit(X, y), X, y, name="own")
+    except takehome.TakehomeError as error:
+        print(error)
+"""
 
 
-OnlyHere.__module__ = "__main__"
+def run_notebook(folder: Path, models: str, code: str) -> list[str]:
+    """Run the code as a notebook does: in `__main__`, with its folder to import from; give what it printed."""
+    (folder / "notebook.py").write_text(code)
+    environment = os.environ | {"MODELS_DIR": str(folder / models)}
+    command = [sys.executable, "notebook.py"]
+    return subprocess.run(
+        command, check=True, cwd=folder, env=environment, capture_output=True, text=True
+    ).stdout.splitlines()
 
 
-def test_class_of_the_notebook_is_refused_with_what_to_do(saved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys.modules["__main__"], "OnlyHere", OnlyHere, raising=False)
+@pytest.fixture(scope="module")
+def own_code(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[str], Path]:
+    folder = tmp_path_factory.mktemp("own")
+    (folder / "features.py").write_text(BESIDE)
+    (folder / "sister.py").write_text("BY = 2\n\ndef shift(X):\n    return X + BY\n")
+    return run_notebook(folder, "models", OF_THE_NOTEBOOK + IN_VAIN), folder
+
+
+def test_classes_functions_and_modules_of_the_notebook_go_with_the_model(own_code: tuple[list[str], Path]) -> None:
+    printed, folder = own_code
+    model = takehome.load_model(models_dir=folder / "models")
+    X, _ = load_iris(return_X_y=True, as_frame=True)
+    assert list(model.predict(X)[0]["probabilities"].values()) == json.loads(printed[1])
+    assert model.metadata.carried == ["__main__", "features", "sister"]
+    assert {"cloudpickle", "numpy", "scikit-learn"} <= set(model.metadata.packages)
+    assert "sister" not in sys.modules
+
+
+def test_what_lives_only_in_the_notebooks_process_is_named(own_code: tuple[list[str], Path]) -> None:
+    _, _, connection, importing = own_code[0]
+    assert "Its function 'asking' uses the variable 'connection'" in connection
+    assert "needs the package 'sister'" in importing
+    assert "import it at the top of a cell" in importing
+
+
+def test_the_same_notebook_writes_the_same_model(own_code: tuple[list[str], Path]) -> None:
+    first = takehome.load_model(models_dir=own_code[1] / "models").metadata
+    run_notebook(own_code[1], "again", OF_THE_NOTEBOOK)
+    again = takehome.load_model(models_dir=own_code[1] / "again").metadata
+    assert again.model_dump(exclude={"version", "created"}) == first.model_dump(exclude={"version", "created"})
+
+
+def test_code_of_the_notebook_needs_its_python(own_code: tuple[list[str], Path], tmp_path: Path) -> None:
+    models = shutil.copytree(own_code[1] / "models", tmp_path / "models")
+    edit(models / str(Store(models).current()), python="3.4.1")
+    with pytest.raises(takehome.TakehomeError, match=r"code of its notebook for Python 3\.4\.1; here is"):
+        takehome.load_model(models_dir=models)
+
+
+def test_package_that_is_no_dependency_works_once_it_is_installed(tmp_path: Path) -> None:
     X, y = load_iris(return_X_y=True, as_frame=True)
-    before = Store(saved).current()
-    with pytest.raises(takehome.TakehomeError, match=r"'OnlyHere', which only the notebook knows.*Build it from"):
-        takehome.save_model(OnlyHere(max_iter=1000).fit(X, y), X, y, name="n", models_dir=saved)
-    assert Store(saved).current() == before
-    assert len(list(saved.iterdir())) == 2, "nothing half-written stays"
-
-
-def test_lambda_is_refused(saved: Path) -> None:
-    X, y = load_iris(return_X_y=True, as_frame=True)
-    model = make_pipeline(FunctionTransformer(lambda x: x), LogisticRegression(max_iter=1000)).fit(X, y)
-    with pytest.raises(takehome.TakehomeError, match="can't be pickled"):
-        takehome.save_model(model, X, y, name="n", models_dir=saved)
+    model = LGBMClassifier(n_estimators=5, verbose=-1).fit(X, y)
+    takehome.save_model(model, X, y, name="l", models_dir=tmp_path)
+    loaded = takehome.load_model(models_dir=tmp_path)
+    assert "lightgbm" in loaded.metadata.packages
+    assert list(loaded.predict(X)[0]["probabilities"].values()) == model.predict_proba(X)[0].tolist()
 
 
 def test_answers_that_change_are_refused(saved: Path) -> None:

@@ -1,7 +1,6 @@
 """Saving a model so that everything after the notebook can be derived from it, and loading it back."""
 
 import hashlib
-import pickle  # nosec B403
 import platform
 import shutil
 from collections.abc import Callable, Mapping
@@ -19,6 +18,7 @@ from sklearn.base import is_classifier, is_regressor
 from takehome.answers import Answer, Class, Estimator, answer
 from takehome.errors import TakehomeError
 from takehome.evaluation import Evaluation, evaluated
+from takehome.handover import hand_over
 from takehome.metadata import RULE, Data, Examples, Metadata, installed, open_regular, read_metadata
 from takehome.profile import histogram, profile
 from takehome.proof import compare, prove
@@ -200,8 +200,8 @@ def _classes(estimator: Estimator, y: pd.Series, labels: Mapping[Any, str] | Non
     if not hasattr(estimator, "predict"):
         raise TakehomeError(f"{type(estimator).__name__} has no `predict`. Save a fitted scikit-learn estimator.")
     numeric = pd.api.types.is_numeric_dtype(y) and not pd.api.types.is_bool_dtype(y)
-    classifies = _has_tag(estimator, is_classifier) or hasattr(estimator, "predict_proba")
-    if not classifies and (_has_tag(estimator, is_regressor) or numeric):
+    classifies = labels is not None or hasattr(estimator, "classes_") or hasattr(estimator, "predict_proba")
+    if not (classifies or _has_tag(estimator, is_classifier)) and (_has_tag(estimator, is_regressor) or numeric):
         return None
     values = np.asarray(getattr(estimator, "classes_", np.unique(y))).tolist()
     names = {value: str((labels or {}).get(value, value)) for value in values}
@@ -244,22 +244,14 @@ def _results(  # noqa: PLR0913, PLR0917  # what is asked of the estimator, under
 def _write(estimator: Estimator, folder: Path, known: dict[str, Any]) -> None:
     """Write both files, and let a fresh process prove what was written."""
     pickled, described = folder / "model.joblib", folder / "model.json"
-    _dump(estimator, pickled)
-    metadata = Metadata(**known, python=platform.python_version(), packages={}, sha256=_sha256(pickled))
+    carried = hand_over(estimator, pickled)
+    metadata = Metadata(
+        **known, python=platform.python_version(), carried=carried, packages={}, sha256=_sha256(pickled)
+    )
     described.write_text(metadata.model_dump_json(indent=1), encoding="utf-8")
     needed = prove(folder, read_metadata(described))
     metadata.packages = {package: installed(package) or "" for package in needed}
     described.write_text(metadata.model_dump_json(indent=1), encoding="utf-8")
-
-
-def _dump(estimator: Estimator, path: Path) -> None:
-    try:
-        joblib.dump(estimator, path)
-    except (pickle.PicklingError, TypeError, AttributeError, ValueError, RecursionError) as error:
-        raise TakehomeError(
-            f"The {type(estimator).__name__} can't be pickled: {error}. Replace lambdas and functions that were "
-            "defined inside others by functions of an installed package."
-        ) from error
 
 
 def _fingerprint(X: pd.DataFrame, y: pd.Series) -> Data:

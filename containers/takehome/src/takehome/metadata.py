@@ -1,6 +1,7 @@
 """`model.json`: all that can be known of a model without unpickling it."""
 
 import os
+import platform
 import stat
 from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -107,6 +108,7 @@ class Metadata(BaseModel):
     histogram: dict[str, Histogram]
     data: Data
     python: str
+    carried: list[str]
     packages: dict[str, str]
     sha256: str
 
@@ -116,8 +118,14 @@ class Metadata(BaseModel):
         Raises
         ------
         TakehomeError
-            One is missing, or has another version.
+            One is missing, or has another version; or the model carries code of the notebook (`carried` names the
+            modules), which is compiled for one version of Python, and here is another.
         """
+        if self.carried and self.python.split(".")[:2] != list(platform.python_version_tuple()[:2]):
+            raise TakehomeError(
+                f"Model {self.version} carries code of its notebook for Python {self.python}; here is "
+                f"{platform.python_version()}. Run the notebook again with the Python that serves it."
+            )
         for name, saved in self.packages.items():
             here = installed(name)
             if here is None:

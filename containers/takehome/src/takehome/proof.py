@@ -17,6 +17,7 @@ from importlib.metadata import packages_distributions
 from pathlib import Path
 from typing import IO, Any
 
+import cloudpickle
 import joblib
 
 from takehome.answers import Answer, agree, answer
@@ -114,12 +115,9 @@ def _explain(version: str, reply: dict[str, Any]) -> str:
     """Say what to do about the error that loading ended with."""
     kind, text, name = (str(reply.get(key))[:300] for key in ("error", "message", "name"))
     if kind == "ModuleNotFoundError":
-        return f"Model {version} needs the package {name!r}, which a fresh process doesn't find. {ADD}"
-    if kind == "NotebookOnly":
         return (
-            f"Model {version} needs {name!r}, which only the notebook knows, so nobody else can load the model. "
-            "Build it from installed packages (for a small step: sklearn.preprocessing.FunctionTransformer with a "
-            "function of numpy or pandas), or make it a package and name that in both environment.yml files."
+            f"Model {version} needs the package {name!r}, which a fresh process doesn't find. {ADD} "
+            "If it is a file beside the notebook: import it at the top of a cell, not inside a function."
         )
     if kind == "MemoryError":
         return f"Model {version} needs more memory than it may take ({_most_memory() >> 20} MB)."
@@ -150,18 +148,22 @@ def _limit() -> None:
 def _answers(folder: Path, rows: list[dict]) -> dict[str, Any]:
     """Load the model and answer, as the process that may be lost."""
     metadata = read_metadata(folder / "model.json")
-    needed = [("pandas", ""), ("joblib", "")]
-    sys.addaudithook(lambda event, args: needed.append(args) if event == "pickle.find_class" else None)
+    needed = {"pandas", "joblib"}
+    sys.addaudithook(lambda event, args: needed.add(args[0]) if event == "pickle.find_class" else None)
+    imported = cloudpickle.cloudpickle.subimport  # how code of the notebook comes by its modules
+
+    def subimport(name: str) -> Any:
+        needed.add(name)
+        return imported(name)
+
+    cloudpickle.cloudpickle.subimport = subimport
     try:
         estimator = joblib.load(folder / "model.joblib")
         frame = RowSchema.from_json(metadata.row_schema).to_frame(rows)
         answers: list[Answer] = answer(estimator, frame, metadata.classes, metadata.threshold)
     except BaseException as error:  # whatever it is, the process that asked is told
-        module, name = needed[-1]
-        if isinstance(error, AttributeError) and module == "__main__":
-            return {"error": "NotebookOnly", "name": name}
         return {"error": type(error).__name__, "message": str(error), "name": getattr(error, "name", None)}
-    return {"answers": answers, "packages": _packages({module.partition(".")[0] for module, _ in needed})}
+    return {"answers": answers, "packages": _packages({module.partition(".")[0] for module in needed})}
 
 
 def _packages(modules: set[str]) -> list[str]:

@@ -1,6 +1,9 @@
 """Start the API."""
 
+import os
+import resource
 import sys
+import tempfile
 
 import uvicorn
 from pydantic import ValidationError
@@ -16,12 +19,25 @@ if __name__ == "__main__":
         sys.exit(
             f"{str(first['loc'][0]).upper()}={first['input']}: {first['msg']}. Correct the variable, then start again."
         )
-    uvicorn.run(
-        "app.main:app",
-        host=settings.host,
-        port=settings.port,
-        log_level=settings.log_level,
-        access_log=settings.log_level == "debug",
-        server_header=False,
-        timeout_graceful_shutdown=5,
-    )
+    # A thread each for BLAS and OpenMP: one predicts at a time, and more would only wait for each other.
+    for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ.setdefault(variable, "1")
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # a file a client: idle ones must not keep others out
+    with tempfile.TemporaryDirectory(prefix="takehome-figures-") as folder:
+        if settings.web_concurrency > 1:
+            os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
+        uvicorn.run(
+            "app.main:app",
+            host=settings.host,
+            port=settings.port,
+            workers=settings.web_concurrency,
+            loop="uvloop",
+            http="httptools",
+            ws="none",
+            log_level=settings.log_level,
+            access_log=settings.log_level == "debug",
+            server_header=False,
+            timeout_graceful_shutdown=5,
+            timeout_worker_healthcheck=60,  # a model that holds the interpreter for seconds is slow, not dead
+        )

@@ -5,49 +5,90 @@ import json
 from collections import Counter
 from typing import Any, NoReturn
 
-from fastapi import HTTPException, Request
-from starlette.requests import ClientDisconnect
+from fastapi import HTTPException
+from starlette.types import Receive, Scope
 from takehome.rows import RowError
 
 from app.settings import settings
 
 CLOSE = {"Connection": "close"}  # the rest of the body was not read
+BUSY = {"Retry-After": "1"}
 
 
-async def read_json(request: Request) -> Any:
-    """Return the decoded body.
+class Room:
+    """How many bytes all bodies may have that are being read, or wait for their answers."""
+
+    def __init__(self) -> None:
+        self._taken = 0
+
+    def take(self, size: int) -> None:
+        """Take room for more bytes.
+
+        Raises
+        ------
+        HTTPException
+            503: there is no room until other requests are answered.
+        """
+        if self._taken + size > settings.most_waiting_bytes:
+            raise HTTPException(503, "Too many rows are waiting for the model. Try again.", BUSY | CLOSE)
+        self._taken += size
+
+    def leave(self, size: int) -> None:
+        """Give back what was taken."""
+        self._taken -= size
+
+
+async def read(scope: Scope, receive: Receive, room: Room) -> bytes:
+    """Return the body; its bytes have taken room then, which the caller gives back.
 
     Raises
     ------
     HTTPException
-        413 too large, 415 no JSON by its content type, 408 too slow.
+        413 too large, 415 no JSON by its content type, 408 too slow, 503 no room.
+    """
+    headers = dict(scope["headers"])
+    if headers.get(b"content-type", b"").partition(b";")[0].strip().lower() != b"application/json":
+        raise HTTPException(415, "Send JSON, with the header Content-Type: application/json.", CLOSE)
+    if (length := headers.get(b"content-length", b"0")).isdigit() and int(length[:20]) > settings.most_body_bytes:
+        raise _too_large()
+    content, taken = bytearray(), 0
+    try:
+        async with asyncio.timeout(settings.body_seconds):
+            while True:
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    raise HTTPException(400, "The client went away.", CLOSE)
+                chunk = message.get("body", b"")
+                if taken + len(chunk) > settings.most_body_bytes:
+                    raise _too_large()
+                room.take(len(chunk))
+                taken += len(chunk)
+                if not message.get("more_body") and not content:
+                    return chunk
+                content += chunk
+                if not message.get("more_body"):
+                    return bytes(content)
+    except TimeoutError:
+        room.leave(taken)
+        raise HTTPException(408, f"The body did not arrive within {settings.body_seconds:g} s.", CLOSE) from None
+    except BaseException:
+        room.leave(taken)
+        raise
+
+
+def _too_large() -> HTTPException:
+    most = settings.most_body_bytes / 1e6
+    return HTTPException(413, f"The body has over {most:g} MB. Send the rows in several requests.", CLOSE)
+
+
+def decode(content: bytes) -> Any:
+    """Decode a body as strictly as can be.
+
+    Raises
+    ------
     RowError
         The text is no JSON, is not UTF-8, or holds NaN, a key twice, or half a surrogate pair.
     """
-    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if media_type != "application/json":
-        raise HTTPException(415, "Send JSON, with the header Content-Type: application/json.", CLOSE)
-    try:
-        async with asyncio.timeout(settings.body_seconds):
-            content = await _read(request)
-    except TimeoutError:
-        raise HTTPException(408, f"The body did not arrive within {settings.body_seconds:g} s.", CLOSE) from None
-    except ClientDisconnect:
-        raise HTTPException(400, "The client went away.", CLOSE) from None
-    return await asyncio.to_thread(_decode, content)
-
-
-async def _read(request: Request) -> bytes:
-    content = bytearray()
-    async for chunk in request.stream():
-        content += chunk
-        if len(content) > settings.most_body_bytes:
-            most = settings.most_body_bytes / 1e6
-            raise HTTPException(413, f"The body has over {most:g} MB. Send the rows in several requests.", CLOSE)
-    return bytes(content)
-
-
-def _decode(content: bytes) -> Any:
     try:
         text = content.decode()
         decoded = json.loads(text, object_pairs_hook=_object, parse_constant=_no_number)

@@ -3,59 +3,84 @@
 import re
 import time
 import uuid
+from functools import lru_cache
+from itertools import count
+from typing import Any
 
 from fastapi.responses import JSONResponse
 from prometheus_client import Counter, Histogram
-from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.prediction import Prediction
 from app.registry import Registry
 from app.settings import settings
 
 REQUESTS = Counter("takehome_requests_total", "Requests answered.", ["path", "status"])
 SECONDS = Histogram("takehome_request_seconds", "Time to answer a request, in seconds.", ["path"])
 
-_REQUEST_ID = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+_REQUEST_ID = re.compile(rb"[A-Za-z0-9_.-]{1,64}")
 _REFUSED = "This API answers only to http://localhost and to pages of its own: the {} {!r} is another's."
 
 
 class Doors:
-    """Middleware: refuses foreign `Host` and `Origin`, names each request, counts it."""
+    """The outermost application: refuses foreign `Host` and `Origin`, names each request, counts it.
 
-    def __init__(self, app: ASGIApp, registry: Registry) -> None:
+    Parameters
+    ----------
+    app : whom requests are handed on to.
+    prediction : who gets those for its own path, without a router between.
+    """
+
+    def __init__(self, app: ASGIApp, prediction: Prediction, registry: Registry) -> None:
         self._app = app
+        self._prediction = prediction
         self._registry = registry
+        self._run = uuid.uuid4().hex[:16]
+        self._number = count()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, or hand it on."""
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
-        headers, started = Headers(scope=scope), time.perf_counter()
-        asked = headers.get("x-request-id", "")
-        request_id = asked if _REQUEST_ID.fullmatch(asked) else uuid.uuid4().hex
+        headers, started = scope["headers"], time.perf_counter()
+        asked = next((value for name, value in headers if name == b"x-request-id"), b"")
+        request_id = asked if _REQUEST_ID.fullmatch(asked) else b"%s%016x" % (self._run.encode(), next(self._number))
+        scope["request_id"] = request_id.decode()
 
         async def named(message: Message) -> None:
             if message["type"] == "http.response.start":
-                answered = MutableHeaders(scope=message)
-                answered["X-Request-ID"] = request_id
-                if self._registry.model:
-                    answered.setdefault("X-Model-Version", self._registry.model.metadata.version)
-                path = getattr(scope.get("route"), "path", "other")
-                REQUESTS.labels(path, message["status"]).inc()
-                SECONDS.labels(path).observe(time.perf_counter() - started)
+                answered = message["headers"] = [*message.get("headers", ()), (b"x-request-id", request_id)]
+                served = self._registry.served
+                if served and all(name != b"x-model-version" for name, _ in answered):
+                    answered.append((b"x-model-version", served.version.encode()))
+                path = (
+                    self._prediction.path if app is self._prediction else getattr(scope.get("route"), "path", "other")
+                )
+                requests, seconds = _figures(path, message["status"])
+                requests.inc()
+                seconds.observe(time.perf_counter() - started)
             await send(message)
 
-        refusal = _refusal(headers)
-        app = JSONResponse({"detail": refusal}, 403) if refusal else self._app
+        hosts = tuple(value for name, value in headers if name == b"host")
+        refusal = _refusal(hosts, next((value for name, value in headers if name == b"origin"), None))
+        app: ASGIApp = self._prediction if scope["path"] == self._prediction.path else self._app
+        if refusal:
+            app = JSONResponse({"detail": refusal}, 403)
         return await app(scope, receive, named)
 
 
-def _refusal(headers: Headers) -> str | None:
-    hosts = headers.getlist("host")
-    if len(hosts) != 1 or _name(hosts[0]) not in settings.allowed_hosts:
-        return _REFUSED.format("Host", ", ".join(hosts)[:80])
-    origin = headers.get("origin")
-    if origin is not None and origin.lower() != f"http://{hosts[0].lower()}":
+@lru_cache(1024)
+def _figures(path: str, status: int) -> tuple[Any, Any]:
+    return REQUESTS.labels(path, status), SECONDS.labels(path)
+
+
+@lru_cache(1024)
+def _refusal(hosts: tuple[bytes, ...], from_page: bytes | None) -> str | None:
+    names = [host.decode("latin-1") for host in hosts]
+    if len(names) != 1 or _name(names[0]) not in settings.allowed_hosts:
+        return _REFUSED.format("Host", ", ".join(names)[:80])
+    origin = from_page and from_page.decode("latin-1")
+    if origin is not None and origin.lower() != f"http://{names[0].lower()}":
         return _REFUSED.format("Origin", origin[:80])
     return None
 

@@ -1,109 +1,92 @@
 """The API: every route, derived from the model that the notebook saved."""
 
 import asyncio
-import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import HTTPException, Query, Request
+from fastapi import HTTPException, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import RedirectResponse, Response
 from fastapi_offline import FastAPIOffline
-from prometheus_client import CONTENT_TYPE_LATEST, Counter, generate_latest
-from pydantic import BaseModel, ConfigDict
-from takehome.artifact import Model
+from pydantic import BaseModel, ConfigDict, ValidationError
 from takehome.rows import RowError
 from takehome.store import Store
 
 from app import docs
-from app.body import read_json
+from app.body import Room, decode, read
 from app.doors import Doors
-from app.prediction import predict
+from app.figures import figures
+from app.log import PredictionLog
+from app.prediction import Prediction, json_bytes
 from app.registry import Registry
+from app.served import Served
 from app.settings import settings
+from app.versions import Version, choose, versions
 
-ROWS = Counter("takehome_rows_total", "Rows answered.", ["version"])
 registry = Registry(Store(settings.models_dir))
+room = Room()
+predictions = PredictionLog(on=settings.prediction_log)
 
 
 @asynccontextmanager
 async def _lifespan(_: Any) -> AsyncIterator[None]:
+    await predictions.start()
+    registry.on_swap = lambda served: predictions.describe(served.model.metadata)
     watching = asyncio.create_task(registry.watch())
     yield
     watching.cancel()
+    await predictions.stop()
 
 
-app = FastAPIOffline(
+api = FastAPIOffline(
     title="Take-home model API", version="1.0.0", lifespan=_lifespan, redoc_url=None, responses=docs.FOREIGN
 )
-app.add_middleware(Doors, registry=registry)
-app.openapi = lambda: docs.openapi(app, registry.model)  # type: ignore[method-assign]
+api.openapi = lambda: docs.openapi(api, registry.served and registry.served.model)  # type: ignore[method-assign]
+app = Doors(api, Prediction(registry, predictions), registry)
 
 
-class Options(BaseModel):
-    """The query of `/predict`."""
+class Choice(BaseModel):
+    """The body of `PUT /models/current`."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", strict=True)
 
-    strict: bool = False
+    version: str
 
 
-def served() -> Model:
+def served() -> Served:
     """Return the model being served, or answer 503 with the reason why there is none."""
-    if registry.model is None:
+    if registry.served is None:
         raise HTTPException(503, registry.reason, {"Retry-After": "2"})
-    return registry.model
+    return registry.served
 
 
 def reply(content: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
-    """Answer with JSON; NaN and infinity are errors here, half a surrogate pair goes out escaped."""
-    text = json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    return Response(text.encode("utf-8", "backslashreplace"), status, headers, "application/json")
+    """Answer with JSON."""
+    return Response(json_bytes(content), status, headers, "application/json")
 
 
-@app.post(
-    "/predict",
-    summary="Answer one row, or a list of rows",
-    responses={
-        408: docs.response("The body arrived too slowly.", docs.SENTENCE),
-        413: docs.response("The body is too large.", docs.SENTENCE),
-        415: docs.response("The body is not declared as JSON.", docs.SENTENCE),
-        422: docs.response("What is wrong, by row and column.", docs.FINDINGS),
-        **docs.NO_MODEL,
-    },
-)
-async def predict_rows(request: Request, options: Annotated[Options, Query()]) -> Response:
-    """Send an object for one row, or a list of objects; the answers come in the same shape and order."""
-    body, model = await read_json(request), served()
-    rows = body if isinstance(body, list) else [body]
-    answers = await asyncio.to_thread(predict, model, rows, strict=options.strict)
-    version = model.metadata.version
-    ROWS.labels(version).inc(len(rows))
-    return reply(answers if isinstance(body, list) else answers[0], headers={"X-Model-Version": version})
-
-
-@app.get("/health", summary="The process lives", response_model=dict[str, str])
+@api.get("/health", summary="The process lives", response_model=dict[str, str])
 async def health() -> Any:
     """Answer as long as the process lives, whether there is a model or not."""
     return {"status": "ok"}
 
 
-@app.get(
+@api.get(
     "/ready", summary="A model is loaded and proved", response_model=dict[str, str | None], responses=docs.NO_MODEL
 )
 async def ready() -> Any:
     """Answer 200 once predictions can be had; `refused` says why the model saved last is not the one that answers."""
-    return {"status": "ready", "version": served().metadata.version, "refused": registry.passed_over}
+    return {"status": "ready", "version": served().version, "refused": registry.passed_over}
 
 
-@app.get("/schema", summary="JSON Schema of a row", response_model=dict[str, Any], responses=docs.NO_MODEL)
+@api.get("/schema", summary="JSON Schema of a row", response_model=dict[str, Any], responses=docs.NO_MODEL)
 async def schema() -> Any:
     """Return the row schema, columns in training order; `x-` keys hold what was observed in training."""
-    return reply(served().metadata.row_schema)
+    return reply(served().model.metadata.row_schema)
 
 
-@app.get("/model", summary="What is known of the model", response_model=dict[str, Any], responses=docs.NO_MODEL)
+@api.get("/model", summary="What is known of the model", response_model=dict[str, Any], responses=docs.NO_MODEL)
 async def model() -> Any:
     """Return metadata, metrics and curves of the model being served, and the last model that was refused."""
     refused = registry.refused and {
@@ -111,31 +94,61 @@ async def model() -> Any:
         "reason": registry.refused.reason,
         "at": registry.refused.at.isoformat(),
     }
-    if registry.model is None:
+    if registry.served is None:
         return reply({"detail": registry.reason, "refused": refused}, 503, {"Retry-After": "2"})
-    known = registry.model.metadata.model_dump(mode="json", exclude={"row_schema", "examples", "format"})
-    return reply(known | {"refused": refused})
+    known = registry.served.model.metadata.model_dump(mode="json", exclude={"row_schema", "examples", "format"})
+    return reply(known | {"refused": refused, "batched": registry.served.batched})
 
 
-@app.get("/metrics", summary="Figures for Prometheus", response_class=Response)
+@api.get("/models", summary="The versions that are kept", response_model=list[Version])
+async def models() -> Any:
+    """Return every version that can be served, newest first."""
+    known = await asyncio.to_thread(versions, registry.store, registry.served and registry.served.version)
+    return reply([version.model_dump(mode="json") for version in known])
+
+
+@api.put(
+    "/models/current",
+    summary="Serve another version",
+    response_model=Choice,
+    openapi_extra={"requestBody": docs.request_body(Choice.model_json_schema())},
+    responses={
+        404: docs.response("There is no such version.", docs.SENTENCE),
+        503: docs.response("The models folder can't be written to.", docs.SENTENCE),
+        **docs.BODY,
+    },
+)
+async def use(request: Request) -> Any:
+    """Make a version current; it is proved and swapped in within seconds, or refused: `/ready` and `/model` tell."""
+    content = await read(request.scope, request.receive, room)
+    room.leave(len(content))
+    try:
+        choice = Choice.model_validate(await asyncio.to_thread(decode, content))
+    except ValidationError as error:
+        raise RequestValidationError([{**found, "loc": ("body", *found["loc"])} for found in error.errors()]) from None
+    await asyncio.to_thread(choose, registry.store, choice.version)
+    return reply({"version": choice.version})
+
+
+@api.get("/metrics", summary="Figures for Prometheus", response_class=Response)
 async def metrics() -> Response:
     """Return counts and times in Prometheus' text format."""
-    return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+    return figures()
 
 
-@app.get("/", include_in_schema=False)
+@api.get("/", include_in_schema=False)
 async def root() -> Response:
     """Show the docs."""
     return RedirectResponse("/docs")
 
 
-@app.exception_handler(RowError)
+@api.exception_handler(RowError)
 async def refuse_rows(_: Request, error: RowError) -> Response:
     """Say what is wrong with the rows."""
     return reply({"detail": error.detail}, 422)
 
 
-@app.exception_handler(RequestValidationError)
+@api.exception_handler(RequestValidationError)
 async def refuse_query(_: Request, error: RequestValidationError) -> Response:
     """Say what is wrong with the query, without repeating it."""
     return reply({"detail": [{key: found[key] for key in ("type", "loc", "msg")} for found in error.errors()]}, 422)

@@ -2,14 +2,17 @@
 
 import asyncio
 import logging
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from takehome.artifact import Model, checked, load_model
+from takehome.artifact import checked, load_model
 from takehome.errors import TakehomeError
 from takehome.proof import SECONDS, prove
 from takehome.store import Store
+
+from app.served import Served
 
 log = logging.getLogger("uvicorn.error")
 
@@ -35,9 +38,10 @@ class Registry:
     """Holds the served model, if there is one, and the last that was refused."""
 
     def __init__(self, store: Store) -> None:
-        self.model: Model | None = None
+        self.served: Served | None = None
         self.refused: Refusal | None = None
-        self._store = store
+        self.store = store
+        self.on_swap: Callable[[Served], None] = lambda _: None
         self._tried: Stamp | None = None
         self._loader = ThreadPoolExecutor(1)  # its own, so that busy predictions can't keep a model out
 
@@ -63,7 +67,7 @@ class Registry:
 
     async def _follow(self) -> None:
         try:
-            version = self._store.current()
+            version = self.store.current()
         except TakehomeError as error:
             return self._refuse(None, str(error))
         if self.refused and self.refused.version is None:  # `current` is mended
@@ -77,25 +81,27 @@ class Registry:
             reason = f"Model {version} is still being proved; it will be refused after {SECONDS} s."
             self.refused = Refusal(version, reason)
         try:
-            model = await loading
+            served = await loading
         except TakehomeError as error:
             return self._refuse(version, str(error))
         except Exception as error:  # a model that was proved may still fail here; the one before goes on
             return self._refuse(version, f"Model {version} can't be loaded: {type(error).__name__}: {error}")
         if self.refused and self.refused.version == version:
             self.refused = None
-        self.model = model
-        log.info("Serving model %s (%s).", version, model.metadata.name)
+        self.served = served
+        self.on_swap(served)
+        alone = "" if served.batched else ", each row by itself: among others it would get another answer"
+        log.info("Serving model %s (%s)%s.", version, served.model.metadata.name, alone)
         return None
 
-    def _load(self, version: str) -> Model:
-        metadata = checked(self._store, version)
-        prove(self._store.path(version), metadata)
-        return load_model(version, models_dir=self._store.folder)
+    def _load(self, version: str) -> Served:
+        metadata = checked(self.store, version)
+        prove(self.store.path(version), metadata)
+        return Served(load_model(version, models_dir=self.store.folder))
 
     def _stamp(self, version: str) -> Stamp:
         """Return what changes when a version or its files are replaced."""
-        return version, *(_identity(self._store, version, file) for file in ("model.json", "model.joblib"))  # type: ignore[return-value]
+        return version, *(_identity(self.store, version, file) for file in ("model.json", "model.joblib"))  # type: ignore[return-value]
 
     def _refuse(self, version: str | None, reason: str) -> None:
         if self.refused is None or (self.refused.version, self.refused.reason) != (version, reason):

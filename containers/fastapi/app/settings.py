@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Literal
 
+from pydantic import Field
 from pydantic_settings import BaseSettings
 
 
@@ -14,8 +15,15 @@ class Settings(BaseSettings):
     models_dir: Path = Path("volumes/models")
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     allowed_hosts: frozenset[str] = frozenset({"localhost", "127.0.0.1", "[::1]", "fastapi"})
-    most_body_bytes: int = 10_000_000
-    body_seconds: float = 10
+    most_body_bytes: int = Field(10_000_000, ge=1)
+    most_rows: int = Field(100_000, ge=1)
+    most_waiting: int = Field(2_000, ge=1)  # requests
+    most_waiting_bytes: int = Field(64_000_000, ge=1)  # of their bodies: some ten times that as rows
+    body_seconds: float = Field(10, gt=0)
+    answer_seconds: float = Field(60, gt=0)
+    answer_cache: int = Field(10_000, ge=0)  # rows
+    web_concurrency: int = Field(1, ge=1)
+    prediction_log: bool = True
 
 
 settings = Settings()

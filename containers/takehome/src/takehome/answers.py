@@ -4,7 +4,19 @@ from typing import Any, NotRequired, Protocol
 
 import numpy as np
 import pandas as pd
+from sklearn.pipeline import Pipeline
 from typing_extensions import TypedDict
+
+# Those of scikit-learn whose `predict` takes the largest probability, or what orders the classes alike.
+_MOST_PROBABLE = {
+    "DecisionTreeClassifier",
+    "ExtraTreesClassifier",
+    "GradientBoostingClassifier",
+    "HistGradientBoostingClassifier",
+    "LogisticRegression",
+    "LogisticRegressionCV",
+    "RandomForestClassifier",
+}
 
 
 class Estimator(Protocol):
@@ -32,7 +44,12 @@ class NotAnAnswerError(ValueError):
 
 
 def answer(
-    estimator: Estimator, frame: pd.DataFrame, classes: list[Class] | None, threshold: float | None = None
+    estimator: Estimator,
+    frame: pd.DataFrame,
+    classes: list[Class] | None,
+    threshold: float | None = None,
+    *,
+    most_probable: bool = False,
 ) -> list[Answer]:
     """Predict.
 
@@ -43,6 +60,8 @@ def answer(
     classes : in the order of the estimator's probabilities; None for regression.
     threshold : the second of two classes is predicted where its probability is at least this; None: the estimator's
         own `predict` decides.
+    most_probable : `predict` is known to give the class of the highest probability (see `predicts_most_probable`), so
+        that only rows with two classes as good as equal need it.
 
     Returns
     -------
@@ -63,10 +82,12 @@ def answer(
     if not hasattr(estimator, "predict_proba"):
         return [{"prediction": label} for label in _own_labels(estimator, frame, labels)]
     probabilities = _finite(np.asarray(estimator.predict_proba(frame)))
-    if threshold is None:
-        predictions = _own_labels(estimator, frame, labels)
-    else:
+    if threshold is not None:
         predictions = [shown[int(positive)] for positive in probabilities[:, 1] >= threshold]
+    elif most_probable and not _tied(probabilities):
+        predictions = [shown[best] for best in probabilities.argmax(axis=1).tolist()]
+    else:
+        predictions = _own_labels(estimator, frame, labels)
     return [
         {"prediction": label, "probabilities": dict(zip(shown, row, strict=True))}
         for label, row in zip(predictions, probabilities.tolist(), strict=True)
@@ -80,6 +101,20 @@ def _own_labels(estimator: Estimator, frame: pd.DataFrame, labels: dict[Any, str
         return [labels[value] for value in predicted.tolist()]
     except (KeyError, TypeError) as error:
         raise NotAnAnswerError(f"The estimator predicted {error}, which is none of its classes.") from error
+
+
+def predicts_most_probable(estimator: Estimator) -> bool:
+    """Tell whether `predict` is the class of the highest probability by the estimator's source, not by chance."""
+    while isinstance(estimator, Pipeline):
+        estimator = estimator.steps[-1][1]
+    return type(estimator).__name__ in _MOST_PROBABLE and type(estimator).__module__.startswith("sklearn.")
+
+
+def _tied(probabilities: np.ndarray) -> bool:
+    if probabilities.shape[1] < 2:
+        return True
+    best = np.partition(probabilities, -2, axis=1)[:, -2:]
+    return bool((best[:, 1] - best[:, 0] < 1e-9).any())
 
 
 def agree(one: Answer, other: Answer) -> bool:

@@ -1,0 +1,102 @@
+"""A proved model as it is served: how its rows may be put together, and the answers that can be kept."""
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+from takehome.answers import Answer, answer, predicts_most_probable
+from takehome.artifact import Model
+from takehome.schema import Row
+
+from app.settings import settings
+
+MOST_KEPT_BYTES = 4_000  # a longer body is not kept
+
+
+class Kept(NamedTuple):
+    """A row that was answered."""
+
+    row: Row
+    answer: dict[str, Any]
+    content: bytes
+
+
+class Served:
+    """A model, its estimator bound to one thread, tried out on its example rows.
+
+    Parameters
+    ----------
+    model : that was proved. Its estimator is changed: whatever has an `n_jobs` gets 1.
+
+    Attributes
+    ----------
+    batched : a row gets the same answer alone and among others, to 1e-9; else each row is predicted by itself.
+    steady : the same rows get the same answers again, to the last bit.
+    """
+
+    def __init__(self, model: Model) -> None:
+        self.model = model
+        self.version = model.metadata.version
+        _bind_to_one_thread(model.estimator)
+        rows = model.metadata.examples.rows
+        together = self._own(rows)
+        alone = [self._own([row])[0] for row in rows]
+        self.batched = all(map(_same, together, alone))
+        self.steady = self.batched and self._own(rows) == together
+        self._most_probable = predicts_most_probable(model.estimator) and self._quick(rows) == together
+        self._kept: dict[bytes, Kept] = {}
+
+    def answer(self, rows: list[Row]) -> list[Answer]:
+        """Answer n rows; whatever the estimator raises is raised."""
+        return self._quick(rows) if self._most_probable else self._own(rows)
+
+    def seen(self, content: bytes) -> Kept | None:
+        """Return what a body was answered with before, if that was kept."""
+        return self._kept.get(content)
+
+    def keep(self, content: bytes, row: Row, answered: dict[str, Any], sent: bytes) -> None:
+        """Keep an answer that the estimator would give again; the oldest makes room."""
+        if not self.steady or not settings.answer_cache or len(content) > MOST_KEPT_BYTES:
+            return
+        if len(self._kept) >= settings.answer_cache:
+            del self._kept[next(iter(self._kept))]
+        self._kept[content] = Kept(row, answered, sent)
+
+    def _own(self, rows: list[Row]) -> list[Answer]:
+        return self.model.predict(self.model.schema.to_frame(rows))
+
+    def _quick(self, rows: list[Row]) -> list[Answer]:
+        frame, known = self.model.schema.to_frame(rows), self.model.metadata
+        return answer(self.model.estimator, frame, known.classes, known.threshold, most_probable=True)
+
+
+def _same(one: Answer, other: Answer) -> bool:
+    numbers = [list(a.get("probabilities", {}).values()) for a in (one, other)]
+    predictions = one["prediction"], other["prediction"]
+    if not isinstance(predictions[0], str):
+        return bool(np.isclose(*predictions, rtol=1e-9, atol=1e-9))
+    return predictions[0] == predictions[1] and np.allclose(*numbers, rtol=0, atol=1e-9)
+
+
+def _bind_to_one_thread(estimator: Any) -> None:
+    # Fitted parts are not those that `get_params` knows: a ColumnTransformer keeps clones in `transformers_`.
+    for part in _parts(estimator):
+        if getattr(part, "n_jobs", None) not in (None, 1):
+            part.n_jobs = 1
+
+
+def _parts(estimator: Any) -> Iterator[Any]:
+    """Give an estimator and all that it is made of."""
+    waiting, met = [estimator], set[int]()
+    while waiting:
+        part = waiting.pop()
+        if id(part) in met:
+            continue
+        met.add(id(part))
+        if isinstance(part, dict):
+            waiting.extend(part.values())
+        elif isinstance(part, list | tuple | set):
+            waiting.extend(part)
+        elif hasattr(part, "predict") or hasattr(part, "transform") or hasattr(part, "get_params"):
+            yield part
+            waiting.extend(getattr(part, "__dict__", {}).values())

@@ -1,0 +1,76 @@
+"""The versions in the models folder, and which of them is current."""
+
+from datetime import datetime
+from typing import Literal
+
+from fastapi import HTTPException
+from pydantic import BaseModel
+from takehome.errors import TakehomeError
+from takehome.metadata import Metadata
+from takehome.store import Store
+
+
+class Score(BaseModel):
+    """The first of a model's metrics."""
+
+    name: str
+    value: float
+
+
+class Version(BaseModel):
+    """What is told of a version: `current` is the one that was chosen, `served` the one that answers."""
+
+    version: str
+    name: str
+    created: datetime
+    task: Literal["classification", "regression"]
+    score: Score | None
+    current: bool
+    served: bool
+
+
+def versions(store: Store, served: str | None) -> list[Version]:
+    """Return the versions whose metadata can be read, newest first."""
+    try:
+        current = store.current()
+    except TakehomeError:  # said by /ready
+        current = None
+    known = [_metadata(store, version) for version in reversed(store.versions())]
+    return [
+        Version(**_known(metadata), current=metadata.version == current, served=metadata.version == served)
+        for metadata in known
+        if metadata
+    ]
+
+
+def choose(store: Store, version: str) -> None:
+    """Make a version current.
+
+    Raises
+    ------
+    HTTPException
+        404: there is no such version. 503: the folder can't be written to.
+    """
+    known = store.versions()
+    if version not in known:
+        raise HTTPException(404, f"There is no model {version[:80]!r}. Versions here: {', '.join(known) or 'none'}.")
+    try:
+        store.use(version)
+    except TakehomeError as error:  # gone since
+        raise HTTPException(404, f"There is no model {version!r} any more.") from error
+    except OSError as error:
+        told = f"The models folder can't be written to: {error.strerror}. Check its owner and the disk."
+        raise HTTPException(503, told, {"Retry-After": "10"}) from error
+
+
+def _metadata(store: Store, version: str) -> Metadata | None:
+    try:
+        return store.metadata(version)
+    except TakehomeError:
+        return None
+
+
+def _known(metadata: Metadata) -> dict:
+    name, value = next(iter(metadata.metrics.items()), (None, None))
+    known = metadata.model_dump(include={"version", "name", "created", "task"})
+    return known | {"score": None if name is None else {"name": name, "value": value}}

@@ -52,18 +52,15 @@ class Database:
         if not self._place:
             return Failed("No database is set. PGHOST names it.")
         try:
-            with closing(psycopg2.connect(**self._place, connect_timeout=3, options=OPTIONS)) as connection:
+            connection = psycopg2.connect(**self._place, connect_timeout=3, options=OPTIONS)
+        except psycopg2.OperationalError as error:
+            reason = str(error).strip().splitlines()[0].rpartition(": ")[2]
+            return Failed(f"PostgreSQL at {self._place['host']}:{self._place['port']} can't be reached: {reason}.")
+        try:
+            with closing(connection):
                 return _run(connection, query, values, most)
-        except errors.QueryCanceled:
-            return Failed(
-                f"Stopped after {SECONDS} seconds. Ask for less: a WHERE, fewer rows, or a part of the table."
-            )
-        except (errors.InsufficientPrivilege, errors.ReadOnlySqlTransaction) as error:
-            return Failed(f"{_one_line(error)} This page may only read; use psql or the notebook to change data.")
-        except psycopg2.Error as error:
-            return Failed(_one_line(error))
-        except (ValueError, UnicodeError) as error:
-            return Failed(f"The statement can't be sent: {error}.")
+        except (psycopg2.Error, ValueError) as error:
+            return Failed(_reason(error))
 
 
 def single(query: str) -> str | None:
@@ -88,6 +85,18 @@ def _run(connection: Any, query: str | sql.Composable, values: Sequence[Any] | N
         return Found(columns, rows[:most], more=len(rows) > most)
     finally:
         watch.cancel()
+
+
+def _reason(error: psycopg2.Error | ValueError) -> str:
+    match error:
+        case errors.QueryCanceled():
+            return f"Stopped after {SECONDS} seconds. Ask for less: a WHERE, fewer rows, or a part of the table."
+        case errors.InsufficientPrivilege() | errors.ReadOnlySqlTransaction():
+            return f"{_one_line(error)} This page may only read; use psql or the notebook to change data."
+        case psycopg2.Error():
+            return _one_line(error)
+        case _:
+            return f"The statement can't be sent: {error}."
 
 
 def _one_line(error: psycopg2.Error) -> str:

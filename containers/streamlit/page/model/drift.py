@@ -52,7 +52,10 @@ def show(model: Model) -> None:
 def _days(rows: list[tuple]) -> alt.LayerChart:
     frame = pd.DataFrame(rows, columns=["day", "all", "warned"])
     frame["day"] = frame["day"].astype(str)
-    base = alt.Chart(frame, height=180).encode(x=alt.X("day:O", title=None), tooltip=["day:O", "all:Q", "warned:Q"])
+    base = alt.Chart(frame, height=180).encode(
+        x=alt.X("day:O", title=None, axis=alt.Axis(labelAngle=0, labelOverlap=True)),
+        tooltip=["day:O", "all:Q", "warned:Q"],
+    )
     everything = base.mark_bar().encode(y=alt.Y("all:Q", title="predictions"))
     return everything + base.mark_bar(color=ink().warm).encode(y="warned:Q")
 

@@ -75,7 +75,9 @@ def _importance(model: Model) -> None:
     words = {"labelLimit": 150, "labelColor": ink().text, "labelFontSize": 12}
     y = alt.Y("column:N", sort=None, title=None, axis=alt.Axis(**words))
     base = alt.Chart(frame, height=alt.Step(24)).encode(y=y)
-    bars = base.mark_bar(height=14).encode(x=alt.X("mean:Q", title=None), tooltip=["column:N", "mean:Q"])
+    bars = base.mark_bar(height=14).encode(
+        x=alt.X("mean:Q", title=None, axis=alt.Axis(tickCount=5)), tooltip=["column:N", "mean:Q"]
+    )
     lines = base.mark_rule(color=ink().text).encode(x="low:Q", x2="high:Q")
     alt_text = ", ".join(f"{item.column} {item.mean:.3g}" for item in shown[:8])
     st.altair_chart(bars + lines, width="stretch", alt=f"Importance: {alt_text}")

@@ -53,11 +53,15 @@ def _line(name: str, column: Column, served: Served) -> str:
     )
 
 
+def _word(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
 def _words(column: Column, spread: Spread) -> str:
     empty = f"; empty in {percent(spread.missing)}" if spread.missing else ""
     if spread.values:
         common = ", ".join(
-            f"{value} {percent(share)}" for value, share in zip(spread.values[:3], spread.shares, strict=False)
+            f"{_word(value)} {percent(share)}" for value, share in zip(spread.values[:3], spread.shares, strict=False)
         )
         rest = len(column.categories) - 3
         return f"{common}{f', {rest:,} more' if rest > 0 else ''}{empty}"

@@ -53,9 +53,7 @@ class Doors:
                 served = self._registry.served
                 if served and all(name != b"x-model-version" for name, _ in answered):
                     answered.append((b"x-model-version", served.version.encode()))
-                path = (
-                    self._prediction.path if app is self._prediction else getattr(scope.get("route"), "path", "other")
-                )
+                path = getattr(app, "path", None) or getattr(scope.get("route"), "path", "other")
                 requests, seconds = _figures(path, message["status"])
                 requests.inc()
                 seconds.observe(time.perf_counter() - started)

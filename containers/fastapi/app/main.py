@@ -42,7 +42,7 @@ async def _lifespan(_: Any) -> AsyncIterator[None]:
 api = FastAPIOffline(
     title="Take-home model API", version="1.0.0", lifespan=_lifespan, redoc_url=None, responses=docs.FOREIGN
 )
-api.openapi = lambda: docs.openapi(api, registry.served and registry.served.model)  # type: ignore[method-assign]
+api.openapi = lambda: docs.openapi(api, registry.served.model if registry.served else None)  # type: ignore[method-assign]
 app = Doors(api, Prediction(registry, predictions), registry)
 
 
@@ -103,7 +103,7 @@ async def model() -> Any:
 @api.get("/models", summary="The versions that are kept", response_model=list[Version])
 async def models() -> Any:
     """Return every version that can be served, newest first."""
-    known = await asyncio.to_thread(versions, registry.store, registry.served and registry.served.version)
+    known = await asyncio.to_thread(versions, registry.store, registry.version)
     return reply([version.model_dump(mode="json") for version in known])
 
 

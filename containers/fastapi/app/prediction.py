@@ -97,11 +97,12 @@ class Prediction:
         """Check the body; what is usual in one step, what has to be explained beside the event loop."""
         reader, small = served.model.reader, len(content) < SMALL_BODY
         rows = reader.read_usual(content) if small else await asyncio.to_thread(reader.read_usual, content)
-        many, warnings = content[:1] == b"[", None
         if rows is None:
-            rows, warnings, many = await asyncio.to_thread(_explained, served, content, options)
+            known, warnings, many = await asyncio.to_thread(_explained, served, content, options)
+            return Job(served, known, len(content), many, logged, warnings)
         _check_number(rows)
-        return Job(served, rows, len(content), many, logged or not many, warnings)
+        many = content[:1] == b"["
+        return Job(served, rows, len(content), many, logged or not many)
 
     async def _answered(self, job: Job, receive: Receive) -> bytes:
         if not job.rows:

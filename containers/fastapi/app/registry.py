@@ -46,6 +46,11 @@ class Registry:
         self._loader = ThreadPoolExecutor(1)  # its own, so that busy predictions can't keep a model out
 
     @property
+    def version(self) -> str | None:
+        """The version being served."""
+        return self.served.version if self.served else None
+
+    @property
     def reason(self) -> str:
         """Why no model is served."""
         if self.refused:

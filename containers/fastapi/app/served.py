@@ -71,11 +71,10 @@ class Served:
 
 
 def _same(one: Answer, other: Answer) -> bool:
-    numbers = [list(a.get("probabilities", {}).values()) for a in (one, other)]
-    predictions = one["prediction"], other["prediction"]
-    if not isinstance(predictions[0], str):
-        return bool(np.isclose(*predictions, rtol=1e-9, atol=1e-9))
-    return predictions[0] == predictions[1] and np.allclose(*numbers, rtol=0, atol=1e-9)
+    if not isinstance(one["prediction"], str) and not isinstance(other["prediction"], str):
+        return bool(np.isclose(one["prediction"], other["prediction"], rtol=1e-9, atol=1e-9))
+    mine, yours = (list(a.get("probabilities", {}).values()) for a in (one, other))
+    return one["prediction"] == other["prediction"] and np.allclose(mine, yours, rtol=0, atol=1e-9)
 
 
 def _bind_to_one_thread(estimator: Any) -> None:

@@ -15,14 +15,14 @@ class Settings(BaseSettings):
     models_dir: Path = Path("volumes/models")
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     allowed_hosts: frozenset[str] = frozenset({"localhost", "127.0.0.1", "[::1]", "fastapi"})
-    most_body_bytes: int = Field(10_000_000, ge=1)
-    most_rows: int = Field(100_000, ge=1)
-    most_waiting: int = Field(2_000, ge=1)  # requests
-    most_waiting_bytes: int = Field(64_000_000, ge=1)  # of their bodies: some ten times that as rows
-    body_seconds: float = Field(10, gt=0)
-    answer_seconds: float = Field(60, gt=0)
-    answer_cache: int = Field(10_000, ge=0)  # rows
-    web_concurrency: int = Field(1, ge=1)
+    most_body_bytes: int = Field(default=10_000_000, ge=1)
+    most_rows: int = Field(default=100_000, ge=1)
+    most_waiting: int = Field(default=2_000, ge=1)  # requests
+    most_waiting_bytes: int = Field(default=64_000_000, ge=1)  # of their bodies: some ten times that as rows
+    body_seconds: float = Field(default=10, gt=0)
+    answer_seconds: float = Field(default=60, gt=0)
+    answer_cache: int = Field(default=10_000, ge=0)  # rows
+    web_concurrency: int = Field(default=1, ge=1)
     prediction_log: bool = True
 
 

@@ -1,7 +1,7 @@
 """The versions in the models folder, and which of them is current."""
 
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
 from fastapi import HTTPException
 from pydantic import BaseModel
@@ -9,9 +9,11 @@ from takehome.errors import TakehomeError
 from takehome.metadata import Metadata
 from takehome.store import Store
 
+HEADLINES = ("roc_auc", "r2", "balanced_accuracy")
+
 
 class Score(BaseModel):
-    """The first of a model's metrics."""
+    """The metric that a model of its kind is usually judged by."""
 
     name: str
     value: float
@@ -70,7 +72,7 @@ def _metadata(store: Store, version: str) -> Metadata | None:
         return None
 
 
-def _known(metadata: Metadata) -> dict:
-    name, value = next(iter(metadata.metrics.items()), (None, None))
+def _known(metadata: Metadata) -> dict[str, Any]:
+    name = next((name for name in HEADLINES if name in metadata.metrics), None)
     known = metadata.model_dump(include={"version", "name", "created", "task"})
-    return known | {"score": None if name is None else {"name": name, "value": value}}
+    return known | {"score": {"name": name, "value": metadata.metrics[name]} if name else None}

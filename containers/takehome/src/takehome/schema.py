@@ -151,7 +151,7 @@ class Column:
             times = pd.to_datetime(pd.Series(values, dtype="str"), format="ISO8601", utc=True)
             aware = isinstance(dtype, pd.DatetimeTZDtype)
             return (times if aware else times.dt.tz_localize(None)).astype(dtype).array  # no zone means UTC
-        if dtype == object:
+        if self.dtype == "object":
             return np.array([np.nan if value is None else value for value in values], dtype=object)
         return np.array(values, dtype) if isinstance(dtype, np.dtype) else pd.array(values, dtype)
 

@@ -1,6 +1,6 @@
 -- What the services keep in the database `local`, and what each may do there. Run by the superuser at every start,
--- before the server takes connections (`postgres --single -j`): a statement ends with a semicolon and an empty line,
--- and one that fails doesn't keep the next from running. So what is there stays, and what was dropped comes back.
+-- before anybody can connect: what is there stays, and what was dropped comes back. Without Docker that is
+-- `postgres --single -j`, where a statement ends with a semicolon and an empty line.
 
 DO $$
 BEGIN

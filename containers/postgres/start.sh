@@ -34,16 +34,15 @@ keep_cluster() {
   mv "$data.new" "$data"
 }
 
-# Tables and roles, before the server takes connections. A statement that fails is told and passed over: a server must
-# start whatever its user did to his own tables. The owner of the folder need not be in /etc/passwd, where
-# `postgres --single` looks itself up.
+# Tables and roles, by a server that nobody else can reach yet. A statement that fails is told and passed over: the
+# database must start whatever its user did to his own tables. (`postgres --single` would want the owner of the folder
+# in /etc/passwd.)
 keep_schema() {
-  local wrapper=(/usr/lib/*/libnss_wrapper.so)
-  echo "owner:x:$(id -u):$(id -g)::/:/bin/false" >/tmp/passwd
-  echo "owner:x:$(id -g):" >/tmp/group
-  LD_PRELOAD=${wrapper[0]} NSS_WRAPPER_PASSWD=/tmp/passwd NSS_WRAPPER_GROUP=/tmp/group \
-    postgres --single -j -c log_checkpoints=off -D "$data" local </start/schema.sql 2>&1 >/dev/null |
-    grep -E 'ERROR|FATAL|PANIC' | sed 's|^|schema.sql: |' >&2 || true
+  local alone="-c listen_addresses= -c unix_socket_directories=/tmp -c hba_file=/start/pg_hba.conf"
+  if pg_ctl start -D "$data" --silent --wait --timeout 3600 -o "$alone -c log_min_messages=fatal"; then
+    PGOPTIONS='-c client_min_messages=error' psql -Xq -h /tmp -U postgres -d local -f /start/schema.sql || true
+    pg_ctl stop -D "$data" --silent --wait --timeout 3600 --mode fast
+  fi
 }
 
 check_versions() {

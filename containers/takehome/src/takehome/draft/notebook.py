@@ -65,6 +65,7 @@ def render(plan: Plan, **names: str) -> NotebookNode:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        keep_trailing_newline=True,
     )
     environment.filters["literal"] = _literal
     text = environment.get_template("notebook.jinja").render(plan=plan, **names)

@@ -14,6 +14,7 @@ _FEW_IN_CLASS = 30
 _MOSTLY_MISSING = 0.5
 _SMALL = 2_000  # with fewer rows a single validation set says little, and cross-validation is cheap
 _LARGE = 200_000  # with more, a first model learns from a sample
+_TASKS = {"binary": "two classes", "multiclass": "several classes", "regression": "regression"}
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class Plan:
     def choices(self) -> list[tuple[str, str]]:
         """What was chosen, and why: a line each."""
         target = self.target
-        lines = [(f"{target.task.capitalize()}", target.reason)]
+        lines = [(f"Task: {_TASKS[target.task]}", target.reason)]
         if target.missing:
             lines.append((f"{target.missing:,} rows left out", f"`{target.name}` is missing, so they teach nothing"))
         if target.rare:
@@ -82,7 +83,8 @@ def make_plan(frame: pd.DataFrame, target: str, task: str | None = None) -> Plan
     leaks = find_leaks(rows, [column for name, column in columns.items() if name not in drop], found)
     if len(drop) + len(leaks) < len(columns):
         drop |= {
-            name: f"alone it tells the target ({score:.2f}): known only afterwards?" for name, score in leaks.items()
+            name: f"alone it tells the target (score {score:.2f}), so it may be known only afterwards"
+            for name, score in leaks.items()
         }
     if len(drop) == len(columns):
         raise TakehomeError(

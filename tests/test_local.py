@@ -262,7 +262,7 @@ def test_killed_first_start_heals(tmp_path: Path, free_port: Callable[[], int]) 
 @pytest.mark.skipif(os.geteuid() != 0, reason="identities: only root can become somebody else")
 @pytest.mark.parametrize("owner", [0, 65534, 12345])
 def test_root_serves_a_folder_of_anybody(tmp_path: Path, free_port: Callable[[], int], owner: int) -> None:
-    for folder in (tmp_path, *tmp_path.parents[:2]):
+    for folder in (tmp_path, *tmp_path.parents[:3]):
         folder.chmod(0o755)
     os.chown(tmp_path, owner, -1)
     cluster = find_cluster(tmp_path)
@@ -283,7 +283,7 @@ def test_root_without_user_namespaces(
     tmp_path.chmod(0o700)
     with pytest.raises(TakehomeError, match="PostgreSQL doesn't run as root, and another user can't reach"):
         find_cluster(volume)
-    for folder in (tmp_path, *tmp_path.parents[:2]):
+    for folder in (tmp_path, *tmp_path.parents[:3]):
         folder.chmod(0o755)
     cluster = find_cluster(volume)
     assert served(cluster, free_port()) == "local"

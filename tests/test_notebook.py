@@ -125,8 +125,17 @@ def test_the_saved_measure_is_the_auc_of_probabilities(from_database: Run) -> No
 def test_the_model_gives_the_notebooks_probability_for_the_readme_row(from_database: Run) -> None:
     model = from_database.model()
     answer = model.predict(model.schema.to_frame([ROW]))[0]
-    assert answer["prediction"] == "Full-term"
+    assert answer["prediction"] == "Pre-term"
     assert answer["probabilities"]["Pre-term"] == pytest.approx(from_database.risk, abs=1e-12)
+
+
+def test_the_label_is_not_the_same_for_everybody(from_database: Run, births: pd.DataFrame) -> None:
+    model = from_database.model()
+    assert model.metadata.threshold_rule.startswith("Highest balanced accuracy (0.5")
+    kinds = births[list(model.metadata.row_schema["properties"])].drop_duplicates()
+    labels = {answer["prediction"] for answer in model.predict(kinds)}
+    assert labels == {"Full-term", "Pre-term"}
+    assert model.metadata.operating_point["recall"] > 0.5
 
 
 def test_no_previous_birth_stays_an_answer(from_database: Run) -> None:
@@ -140,6 +149,10 @@ def test_the_numbers_depend_neither_on_the_source_nor_on_the_order_of_rows(
 ) -> None:
     assert from_reversed_file.outputs == from_database.outputs
     assert (from_reversed_file.risk, from_reversed_file.auc) == (from_database.risk, from_database.auc)
+    once, again = (run.model().metadata.model_dump() for run in (from_database, from_reversed_file))
+    for of_the_run in ("version", "created", "data", "examples", "row_schema"):  # order and examples of all rows
+        once.pop(of_the_run), again.pop(of_the_run)
+    assert again == once
 
 
 def test_the_notebook_takes_less_than_a_minute(from_database: Run) -> None:
@@ -148,6 +161,13 @@ def test_the_notebook_takes_less_than_a_minute(from_database: Run) -> None:
 
 def test_the_committed_outputs_are_those_of_a_run(from_database: Run) -> None:
     assert texts(nbformat.read(NOTEBOOK, as_version=4)) == from_database.outputs
+
+
+def test_the_committed_notebook_was_run_from_top_to_bottom_and_makes_ten_slides() -> None:
+    cells = nbformat.read(NOTEBOOK, as_version=4).cells
+    counts = [cell.execution_count for cell in cells if cell.cell_type == "code"]
+    assert counts == list(range(1, len(counts) + 1))
+    assert [cell.metadata.slideshow.slide_type for cell in cells].count("slide") <= 10
 
 
 def test_the_committed_notebook_is_small_and_names_no_place() -> None:

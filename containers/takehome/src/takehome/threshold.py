@@ -98,9 +98,10 @@ def _choose(
 
 def _best(rule: str, probability: np.ndarray, positive: np.ndarray, weights: np.ndarray) -> tuple[float, float]:
     """Return the threshold with the highest score, and that score."""
-    values, at = np.unique(probability, return_inverse=True)
-    hits = np.bincount(at, weights * positive)
-    false = np.bincount(at, weights * ~positive)
+    counted = weights > 0
+    values, at = np.unique(probability[counted], return_inverse=True)
+    hits = np.bincount(at, (weights * positive)[counted])
+    false = np.bincount(at, (weights * ~positive)[counted])
     if len(values) < 2 or not hits.sum() or not false.sum():
         raise TakehomeError(
             "choose_on: no threshold separates its rows, since all have the same class or the same probability."

@@ -101,7 +101,7 @@ def lock(root: Path) -> Iterator[Finding]:
     """Look for packages that are named, but not in the lock."""
     locked = set(_locked(root))
     for path in sorted((root / "containers").glob("*/environment.yml")):
-        _, _, pip = path.read_text(encoding="utf-8").partition("pip:")
+        _, _, pip = path.read_text(encoding="utf-8").partition("- pip:\n")
         named = {_name(line) for line in re.findall(r"^\s*-\s*([A-Za-z0-9][\w.-]*)", pip, re.M)}
         if missing := sorted(named - locked):
             what = f"{path.relative_to(root)} names {', '.join(missing)}, which the lock doesn't have"

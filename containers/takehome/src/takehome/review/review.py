@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from takehome.errors import TakehomeError
 from takehome.metadata import Metadata, read_metadata
-from takehome.review.room import Container, Room, Trusted, find_docker, plain
+from takehome.review.room import DOCKER, Container, Room, Trusted, engine_answers, plain
 from takehome.review.score import Score, score
 from takehome.submission.archive import unpack
 from takehome.submission.contents import Places, fingerprints
@@ -116,7 +116,7 @@ def find_room(submission: Submission, *, trust: bool) -> Room:
     TakehomeError
         No Docker engine answers, and nobody does; or the image can't be built.
     """
-    if find_docker():
+    if engine_answers():
         return Container(image("python"), submission.folders(), _user(submission.static))
     if not trust:
         raise TakehomeError(
@@ -128,13 +128,11 @@ def find_room(submission: Submission, *, trust: bool) -> Room:
 
 def image(service: str) -> str:
     """Build an image of this project (a second or two if it is there), and return its name."""
-    done = subprocess.run(
-        ["docker", "compose", "build", "--quiet", service], capture_output=True, text=True, check=False
-    )
+    done = subprocess.run([DOCKER, "compose", "build", "--quiet", service], capture_output=True, text=True, check=False)
     if done.returncode:
         last = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
         raise TakehomeError(f"The image can't be built: {plain(last)}. Try: docker compose build {service}.")
-    config = subprocess.run(["docker", "compose", "config", "--format", "json"], capture_output=True, check=True).stdout
+    config = subprocess.run([*compose, "config", "--format", "json"], cwd=root, capture_output=True, check=True).stdout
     return f"{json.loads(config)['name']}-{service}"
 
 

@@ -17,6 +17,7 @@ from typing import Protocol
 
 from takehome.errors import TakehomeError
 
+DOCKER = shutil.which("docker") or "docker"
 SECONDS = 900
 MOST_BYTES = 64 << 20
 _MOST_WORDS = 8 << 20
@@ -70,7 +71,7 @@ class Container:
             "CONTAINERS_DIR": "/app/none", "PYTHONPATH": "", "PYTHONDONTWRITEBYTECODE": "1",
         }  # fmt: skip  # nosec B108
         command = [
-            "docker", "run", "--rm", "--interactive", f"--name={name}", "--network=none", "--log-driver=none",
+            DOCKER, "run", "--rm", "--interactive", f"--name={name}", "--network=none", "--log-driver=none",
             f"--user={self.user}", "--workdir=/tmp", "--entrypoint=timeout", *LIMITS, *mounts,
             *(f"--env={key}={value}" for key, value in variables.items()), self.image,
             "--signal=KILL", str(int(seconds) + 30), "python", *inside,
@@ -78,7 +79,7 @@ class Container:
         try:
             return _talk(command, given, seconds)
         finally:  # by name: killing the client would leave it running
-            subprocess.run(["docker", "rm", "--force", name], capture_output=True, check=False)
+            subprocess.run([DOCKER, "rm", "--force", name], capture_output=True, check=False)
 
 
 @dataclass(frozen=True)
@@ -95,13 +96,12 @@ class Trusted:
         return _talk([sys.executable, *here], given, seconds, env | variables)
 
 
-def find_docker() -> str | None:
-    """Return the path of a Docker client whose engine answers."""
-    docker = shutil.which("docker")
-    if docker is None:
-        return None
-    answer = subprocess.run([docker, "version"], capture_output=True, check=False)
-    return docker if answer.returncode == 0 else None
+def engine_answers() -> bool:
+    """Tell whether a Docker engine is there."""
+    try:
+        return subprocess.run([DOCKER, "version"], capture_output=True, check=False).returncode == 0
+    except OSError:
+        return False
 
 
 def plain(text: str) -> str:

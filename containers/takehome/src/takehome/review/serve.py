@@ -7,7 +7,7 @@ import time
 
 from takehome.errors import TakehomeError
 from takehome.review.review import Submission, image
-from takehome.review.room import LIMITS, plain
+from takehome.review.room import DOCKER, LIMITS, plain
 
 _PORT = "--publish=127.0.0.1:"
 
@@ -38,8 +38,8 @@ def serve(submission: Submission) -> None:
         print("Stopped.")
     finally:
         containers = [f"{name}-{service}" for service in ("fastapi", "streamlit")]
-        subprocess.run(["docker", "rm", "--force", *containers], capture_output=True, check=False)
-        subprocess.run(["docker", "network", "rm", name], capture_output=True, check=False)
+        subprocess.run([DOCKER, "rm", "--force", *containers], capture_output=True, check=False)
+        subprocess.run([DOCKER, "network", "rm", name], capture_output=True, check=False)
 
 
 def _start(name: str, service: str, *options: str) -> None:
@@ -53,7 +53,7 @@ def _address(name: str, service: str) -> str:
 
 
 def _docker(*arguments: str) -> str:
-    done = subprocess.run(["docker", *arguments], capture_output=True, text=True, check=False)
+    done = subprocess.run([DOCKER, *arguments], capture_output=True, text=True, check=False)
     if done.returncode:
         raise TakehomeError(f"The model can't be served: {plain(done.stderr.strip())}. Try: make doctor.")
     return done.stdout.strip()

@@ -8,9 +8,9 @@ from bleach.sanitizer import Cleaner
 
 TAGS = frozenset(
     """
-    a abbr b blockquote br caption cite code col colgroup dd del details div dl dt em figcaption figure h1 h2 h3 h4 h5 h6
-    hr i img ins kbd li mark ol p pre q s samp small span strong sub summary sup table tbody td tfoot th thead time tr
-    u ul var wbr
+    a abbr b blockquote br caption cite code col colgroup dd del details div dl dt em figcaption figure h1 h2 h3 h4 h5
+    h6 hr i img ins kbd li mark ol p pre q s samp small span strong sub summary sup table tbody td tfoot th thead time
+    tr u ul var wbr
     """.split()  # noqa: SIM905  # a list of words is read, not looked up
 )
 STYLES = frozenset(

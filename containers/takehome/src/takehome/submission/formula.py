@@ -1,6 +1,7 @@
 """Formulas without a script: TeX becomes MathML, which browsers draw by themselves."""
 
 import re
+from contextlib import suppress
 from html import escape, unescape
 
 from latex2mathml.converter import convert
@@ -21,9 +22,7 @@ def draw(html: str) -> str:
 
 
 def _mathml(tex: str, display: str) -> str:
-    try:
+    with suppress(Exception):  # whatever a converter raises about a text
         if len(tex) <= _MOST_LETTERS and not _REACHING.search(tex):
             return str(convert(tex, display=display))
-    except Exception:  # whatever a converter raises about a text
-        pass
     return f"<code>{escape(tex)}</code>"

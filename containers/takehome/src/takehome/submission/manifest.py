@@ -24,7 +24,7 @@ class File(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    sha256: str = Field(pattern=r"\A[0-9a-f]{64}\Z")
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
     bytes: int = Field(ge=0, le=MOST_CONTENT)
 
 
@@ -34,8 +34,8 @@ class Manifest(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     format: Literal[1] = 1
-    notebook: str = Field(pattern=r"\Anotebooks/[^/]+\.ipynb\Z")
-    model: str = Field(pattern=r"\A[0-9]{8}-[0-9]{6}(-[0-9]{1,4})?\Z")
+    notebook: str = Field(pattern=r"^notebooks/[^/]+\.ipynb$")
+    model: str = Field(pattern=r"^[0-9]{8}-[0-9]{6}(-[0-9]{1,4})?$")
     verdict: Verdict
     forced: bool = Field(description="submitted with --force, against the verdict")
     data: dict[str, File] = Field(description="files of volumes/static that the work was done with")

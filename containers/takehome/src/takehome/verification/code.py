@@ -3,7 +3,7 @@
 import ast
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from nbformat import NotebookNode
@@ -56,7 +56,9 @@ class Code:
 
 def read(notebook: NotebookNode) -> list[Code]:
     """Return the code of a notebook's cells, in their order; what is no Python counts as empty."""
-    return [_code(number, notebook.cells[index].source) for number, index in enumerate(code_cells(notebook), 1)]
+    cells = [_code(number, notebook.cells[index].source) for number, index in enumerate(code_cells(notebook), 1)]
+    modules = {name for cell in cells for name in _imported(cell.tree)}
+    return [replace(cell, changed=cell.changed - modules) for cell in cells]
 
 
 def upstream(cells: list[Code], number: int) -> list[Code]:
@@ -90,8 +92,16 @@ def _code(number: int, source: str) -> Code:
         elif isinstance(node, ast.Attribute | ast.Subscript) and isinstance(node.ctx, ast.Store):
             changed.add(dotted(node.value).partition(".")[0])
         elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
-            changed.add(dotted(node.value.func).partition(".")[0])
+            changed |= _touched(node.value)
     return Code(number, source, tree, frozenset(defined), frozenset(used), frozenset(changed - {""}))
+
+
+def _touched(call: ast.Call) -> set[str]:
+    """Return the names of what a call whose value nobody takes may change: its object, and what it is given."""
+    owner, _, method = dotted(call.func).partition(".")
+    if not method:  # print and its like change nothing
+        return set()
+    return {owner, *(word.id for word in call.args if isinstance(word, ast.Name))}
 
 
 def _imported(tree: ast.Module) -> Iterable[str]:

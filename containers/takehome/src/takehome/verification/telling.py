@@ -62,8 +62,8 @@ class Lines:
 def show(report: Report, console: Console) -> None:
     """Print the table, the causes and the verdict."""
     table = Table(title=report.notebook, title_justify="left")
-    for name in ("cell", "compared", "verdict"):
-        table.add_column(name, no_wrap=True)
+    for column in ("cell", "compared", "verdict"):
+        table.add_column(column, no_wrap=True)
     table.add_column("first difference", overflow="fold")
     for cell in report.cells:
         name = Text.assemble(f"{cell.number:>2}  ", (_short(cell.source, 22), "dim"))

@@ -13,6 +13,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from takehome.doctor.doctor import project
 from takehome.errors import TakehomeError
 from takehome.metadata import Metadata, read_metadata
 from takehome.review.room import DOCKER, Container, Room, Trusted, engine_answers, plain
@@ -128,12 +129,14 @@ def find_room(submission: Submission, *, trust: bool) -> Room:
 
 def image(service: str) -> str:
     """Build an image of this project (a second or two if it is there), and return its name."""
-    done = subprocess.run([DOCKER, "compose", "build", "--quiet", service], capture_output=True, text=True, check=False)
+    root = project()
+    build = [DOCKER, "compose", "build", "--quiet", service]
+    done = subprocess.run(build, cwd=root, capture_output=True, text=True, check=False)
     if done.returncode:
         last = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
         raise TakehomeError(f"The image can't be built: {plain(last)}. Try: docker compose build {service}.")
-    config = subprocess.run([*compose, "config", "--format", "json"], cwd=root, capture_output=True, check=True).stdout
-    return f"{json.loads(config)['name']}-{service}"
+    shown = subprocess.run([DOCKER, "compose", "config", "--format", "json"], cwd=root, capture_output=True, check=True)
+    return f"{json.loads(shown.stdout)['name']}-{service}"
 
 
 def announce(submission: Submission) -> str:

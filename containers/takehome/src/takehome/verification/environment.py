@@ -47,7 +47,7 @@ def other_versions(lock: dict[str, set[str]], kept: Metadata | None) -> list[Pac
 def undeclared(module: str, project: Path | None, lock: dict[str, set[str]]) -> str | None:
     """Return the package that a module belongs to, if it is installed but no environment.yml asks for it."""
     packages = [normal(name) for name in packages_distributions().get(module, [])]
-    known = declared(project) or frozenset(lock)
+    known = declared(project) or frozenset({_OWN, *lock} if lock else ())
     return packages[0] if packages and known and not known.intersection(packages) else None
 
 

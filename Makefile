@@ -1,6 +1,6 @@
 # What a person types. Each target is one line over `docker compose` or `takehome`.
 .DEFAULT_GOAL := help
-.PHONY: help up down local test new convert train models submit review doctor lock upgrade clean
+.PHONY: help up down local test bench new convert train models submit review doctor lock upgrade clean
 BIN := .venv/bin
 # In the running container, else in the environment of `make local`.
 TAKEHOME = $(if $(shell docker compose ps --quiet --status running python 2>/dev/null),docker compose exec python takehome,\
@@ -27,6 +27,9 @@ local: .venv/.ready ## Start the same four services without Docker
 
 test: .venv/.tests ## Run every test; without Docker or a browser some are skipped
 	$(BIN)/pytest tests -n 3 --dist loadfile
+
+bench: .venv/.ready ## Measure the API beside others (12 minutes; needs wrk): tables in README.md, chart in resources/
+	@$(BIN)/python -m bench $(if $(ROUNDS),--rounds $(ROUNDS))
 
 new: ## Write a notebook for a file: make new DATA=volumes/static/loans.csv TARGET=defaulted
 	@$(TAKEHOME) new '$(DATA)' --target '$(TARGET)'

@@ -59,21 +59,25 @@ def _installed(race: Race, contenders: list[Contender]) -> list[Contender]:
     return there
 
 
-def _measure(race: Race, others: list[Contender], swaps: int) -> Swaps:
+def _measure(race: Race, others: list[Contender], swaps: int) -> Swaps | None:
     """Race on both kinds of rows, then change the model under load."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="takehome-bench-")))
         race.tell("fitting the pipelines")
         where = stack.enter_context(database())
-        race.run(births(folder / "births"), [ours(), ours(report.UNKEPT, KEPT_ANSWERS="0"), *others])
+        race.run(births(folder / "births"), [ours(), ours(report.UNKEPT, ANSWER_CACHE="0"), *others])
         rows = mixed(folder / "mixed")
         race.run(rows, [ours(), ours(report.LOGGED, PREDICTION_LOG="on", **where), *others])
         if not logged(where):
             race.results.refused.append(f"{report.LOGGED}: nothing was logged")
         race.tell(f"swapping the model {swaps} times under load")
-        with Running(ours(), rows) as running:
-            running.prove()
-            return swap(running, race.load, count=swaps, seconds=3 * race.seconds)
+        try:
+            with Running(ours(), rows) as running:
+                running.prove()
+                return swap(running, race.load, count=swaps, seconds=3 * race.seconds)
+        except TakehomeError as error:  # what was measured before is worth keeping
+            race.results.refused.append(f"{swaps} swaps: {error}")
+            return None
 
 
 def main() -> None:

@@ -40,7 +40,7 @@ class Results:
 
     def median(self, workload: str, contender: str, load: str, figure: str) -> float | None:
         """Return the median over the rounds of `rate`, `p50` or `p99`; None where there is none."""
-        found = self.samples.get((workload, contender, load), [])
+        found = [sample for sample in self.samples.get((workload, contender, load), []) if sample.answers]
         return median(getattr(sample, figure) for sample in found) if found else None
 
     def errors(self, workload: str, contender: str) -> int:
@@ -51,7 +51,8 @@ class Results:
     def compare(self, workload: str, pair: tuple[str, str], load: str, figure: str) -> float | None:
         """Return the median over the rounds of the first one's figure divided by the second one's."""
         first, second = (self.samples.get((workload, name, load), []) for name in pair)
-        ratios = [getattr(a, figure) / getattr(b, figure) for a, b in zip(first, second, strict=False)]
+        both = [(a, b) for a, b in zip(first, second, strict=False) if a.answers and b.answers]
+        ratios = [getattr(a, figure) / getattr(b, figure) for a, b in both]
         return median(ratios) if ratios else None
 
 
@@ -95,6 +96,8 @@ class Race:
                 continue
             span = self.seconds if name == CLIENTS else self._short
             sample = self.load.run(one.url(many=many), one.bodies(many=many), connections, span)
+            if not sample.answers:  # nothing within the time is no figure
+                sample = self.load.run(one.url(many=many), one.bodies(many=many), connections, 10 * span)
             self.results.add(one.workload.name, one.contender.name, name, sample)
 
     def _measure_in_process(self, workload: Workload) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import re
+from contextlib import redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 SEED = 20
 ROWS = 10_000
 UNIQUE = "1234567890"  # digits that wrk's script replaces by others in each request, so that no row repeats
+_BIRTHS = Path(__file__).parents[1] / "volumes" / "static" / "births.csv.gz"
 Row = dict[str, Any]
 
 
@@ -43,13 +45,14 @@ class Workload:
 
     @classmethod
     def prepare(cls, name: str, folder: Path, estimator: Pipeline, X: pd.DataFrame, y: pd.Series) -> "Workload":
-        """Fit the pipeline and write what every server reads; the models folder holds it twice, to swap between."""
+        """Fit the pipeline and write what every server reads; our models folder has it twice, to swap between."""
         folder.mkdir(parents=True)
         estimator.fit(X, y)
         joblib.dump(estimator, folder / "model.joblib")
         (folder / "dtypes.json").write_text(json.dumps({name: str(dtype) for name, dtype in X.dtypes.items()}))
-        for _ in range(2):
-            takehome.save_model(estimator, X, y, name=name, models_dir=folder / "models")
+        with redirect_stdout(None):
+            for _ in range(2):
+                takehome.save_model(estimator, X, y, name=name, models_dir=folder / "models")
         frame = X.iloc[:ROWS]
         rows: Any = frame.astype(object).where(frame.notna(), None).to_dict("records")
         return cls(name, folder, estimator, frame, rows, estimator.predict_proba(frame))
@@ -61,7 +64,7 @@ class Workload:
 
 def births(folder: Path) -> Workload:
     """Five categories, most rows there many times: the example data and its logistic regression."""
-    data = takehome.read_table("births").iloc[:100_000]
+    data = takehome.read_csv(_BIRTHS).iloc[:100_000]
     estimator = make_pipeline(OneHotEncoder(handle_unknown="ignore"), LogisticRegression(solver="newton-cholesky"))
     return Workload.prepare("births", folder, estimator, data.drop(columns="preterm_indicator"), data.preterm_indicator)
 

@@ -13,9 +13,10 @@ from rich.console import Console
 from takehome.errors import TakehomeError
 
 from bench import report
-from bench.contender import LIMIT, PEERS, PLAIN, ROOT, Contender, Running, ours
+from bench.contender import LIMIT, PEERS, PLAIN, ROOT, Contender, ours
 from bench.database import database, logged
 from bench.race import Race
+from bench.running import Running
 from bench.swap import Swaps, swap
 from bench.workload import births, mixed
 

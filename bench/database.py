@@ -12,8 +12,8 @@ from takehome.cluster import find_cluster
 from takehome.crew import Crew
 from takehome.lock import lock
 
-from bench.contender import free_port
 from bench.load import LOAD_CORE, pinned
+from bench.running import free_port
 
 SCHEMA = Path(__file__).parents[1] / "containers" / "postgres" / "schema.sql"
 

@@ -13,8 +13,9 @@ import pandas as pd
 from takehome.errors import TakehomeError
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-from bench.contender import Contender, Running
+from bench.contender import Contender
 from bench.load import SERVER_CORE, Load, Sample
+from bench.running import Running
 from bench.workload import Workload
 
 ONE, CLIENTS, MANY = "one client", "64 clients", "10,000 rows"

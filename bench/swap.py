@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from takehome.errors import TakehomeError
 from takehome.store import Store
 
-from bench.contender import Running
 from bench.load import Load, Sample, sample
+from bench.running import Running
 
 _PATIENCE_SECONDS = 60
 

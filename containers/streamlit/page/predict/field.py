@@ -1,5 +1,6 @@
 """One column as a widget."""
 
+import time
 from collections.abc import Callable
 from datetime import date, datetime
 from typing import Any
@@ -14,6 +15,7 @@ MOST_OPTIONS = 100
 # Beyond this a browser rounds whole numbers.
 SAFE_INTEGER = 2**53 - 1
 YEARS = (1900, 2100)
+ECHO_SECONDS = 5
 state = st.session_state
 
 
@@ -102,10 +104,16 @@ def _slider(name: str, column: Column, spread: Spread | None, key: str) -> None:
     low, high = kind(column.minimum), kind(column.maximum)
     if spread:
         st.html(histogram.drawing(name, spread, held))
-    state[slide] = min(max(kind(low if held is None else held), low), high)
+    shown = min(max(kind(low if held is None else held), low), high)
+    if state.get(slide, shown) != shown:
+        state[f"before {slide}"] = (state[slide], time.monotonic())
+    state[slide] = shown
 
     def follow() -> None:
-        state[key] = state[slide]
+        before, moved = state.get(f"before {slide}", (None, 0.0))
+        # A browser that has not heard yet of the number just typed still reports the slider where it was.
+        if state[slide] != before or time.monotonic() - moved > ECHO_SECONDS:
+            state[key] = state[slide]
 
     step = 1 if kind is int else _step(column)
     look = {"step": step, "format": "%d" if kind is int else "%g", "label_visibility": "collapsed"}

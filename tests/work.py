@@ -16,9 +16,7 @@ from sklearn.datasets import load_iris
 ROOT = Path(__file__).parents[1]
 TAKEHOME = Path(sys.executable).with_name("takehome")
 CELLS = (
-    new_markdown_cell(
-        "# Irises\n\n## Summary\n\nTwo kinds, told apart by $\\frac{1}{2}$ of the columns.", id="summary"
-    ),
+    new_markdown_cell("# Irises\n\n## Summary\n\nTwo kinds; $\\frac{1}{2}$ of the columns do.", id="summary"),
     new_code_cell(
         "import takehome\nfrom sklearn.linear_model import LogisticRegression\nimport matplotlib.pyplot as plt",
         id="imports",

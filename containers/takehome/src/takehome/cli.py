@@ -108,7 +108,7 @@ def verify(
     from takehome.verification.verify import verify  # noqa: PLC0415
 
     console, path = Console(stderr=as_json, highlight=False), notebook or Path("submission.ipynb")
-    path = path if path.exists() else Settings().notebooks_dir / path
+    path = path if path.exists() else Settings().notebooks_dir / path.name  # the path may be the host's
     with Lines(console) as lines:
         report = verify(path, rtol=rtol, timeout=timeout, telling=lines)
     if as_json:

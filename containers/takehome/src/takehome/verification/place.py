@@ -73,6 +73,10 @@ class Place:
             return {}
         return had if isinstance(had, dict) else {}
 
+    def is_mounted_read_only(self) -> bool:
+        """Tell whether nobody here can write to the data, as in the container."""
+        return self.static.is_dir() and bool(os.statvfs(self.static).f_flag & os.ST_RDONLY)
+
     def is_foreign(self, path: str) -> bool:
         """Tell whether a path is one that only this machine has."""
         if not (path.startswith(("/", "~")) or path[1:3] in (":\\", ":/")) or path.count("/") + path.count("\\") < 2:

@@ -189,7 +189,7 @@ class _Verification:
         return differing + (saving[-1:] if models.outcome == Outcome.DIFFERS else [])
 
     def _state_of_data(self, before: dict[str, str]) -> StateOfData:
-        if self._place.closed().get("data"):
+        if self._place.closed().get("data") or self._place.is_mounted_read_only():
             return "read-only"
         same = data.fingerprints(self._place.static) == before
         return "not read-only, and unchanged" if same else "changed by the notebook"

@@ -14,6 +14,7 @@ from takehome.crew import Crew
 from takehome.lock import lock
 from takehome.server import connect
 
+ROOT = Path(__file__).parents[1]
 Need = Callable[[str, bool, str], None]
 
 
@@ -58,7 +59,7 @@ def free_port() -> Callable[[], int]:
 
 @pytest.fixture(scope="session")
 def postgres(free_port: Callable[[], int]) -> Iterator[int]:
-    """Run PostgreSQL with an empty database `local`; the PG* variables point to it. Gives its port."""
+    """Run PostgreSQL with the database `local` as at a first start; the PG* variables point to it. Gives its port."""
     port = free_port()
     with tempfile.TemporaryDirectory(prefix="takehome-") as folder, pytest.MonkeyPatch.context() as patch:
         Path(folder).chmod(0o755)
@@ -67,7 +68,7 @@ def postgres(free_port: Callable[[], int]) -> Iterator[int]:
         patch.delenv("PGPASSWORD", raising=False)
         cluster = find_cluster(Path(folder))
         with lock(cluster.data) as held:
-            cluster.prepare(held)
+            cluster.prepare(held, (ROOT / "containers/postgres/schema.sql").read_text())
             with Crew(held) as crew:
                 crew.start(
                     "postgres",

@@ -158,6 +158,7 @@ def test_four_doors_open_and_close_and_nothing_is_lost(start: Start, clone: Path
         == 200
     )
     assert local.ask("SELECT count(*) FROM coins") == [(60,)]
+    assert local.ask("SELECT count(*) FROM predictions") == [(0,)]
     local.ask("CREATE TABLE mine AS SELECT 42 AS answer")
     began = time.monotonic()
     assert local.end(signal.SIGINT) == 0, local.output()
@@ -333,6 +334,9 @@ def test_the_example_itself(start: Start, clone: Path) -> None:
     request = urllib.request.Request(url, json.dumps(row).encode(), {"Content-Type": "application/json"})
     with urllib.request.urlopen(request, timeout=10) as answer:
         assert set(json.load(answer)) == {"prediction", "probabilities", "warnings"}
+    time.sleep(2)
+    assert local.ask("SELECT row FROM predictions") == [(row,)]
+    assert local.ask("SELECT count(*), min(rows) FROM drift") == [(5, 1)]
     assert re.search(r"births: 3,096,936 rows from births.csv.gz in \d", local.output())
     assert local.end(signal.SIGINT) == 0
     assert left_of(clone, 1) == []

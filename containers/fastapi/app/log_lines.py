@@ -1,18 +1,17 @@
 """What was answered, as lines that PostgreSQL's COPY takes."""
 
-import json
 import re
 import secrets
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
+from pydantic_core import to_json
 from takehome.schema import Row
 
 PREDICTIONS = "predictions (id, at, request_id, model_version, row, prediction, probabilities, warnings)"
 
-_NULL = r"\N"
-_ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=str)
+_NULL = rb"\N"
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 _ESCAPES = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"})
 
@@ -34,12 +33,12 @@ def lines(answered: Answered) -> Iterator[bytes | None]:
     again, and what is there already is then refused, not doubled.
     """
     at = datetime.fromtimestamp(answered.at, UTC).isoformat()
-    request = [at, _text(answered.request_id), _text(answered.version)]
+    request = f"{at}\t{_text(answered.request_id)}\t{_text(answered.version)}"
     milliseconds = f"{int(answered.at * 1000):012x}"
     for row, answer in zip(answered.rows, answered.answers, strict=True):
         values = (row, answer["prediction"], answer.get("probabilities"), answer["warnings"])
         try:
-            yield _line([_id(milliseconds), *request], values)
+            yield _line(f"{_id(milliseconds)}\t{request}".encode(), values)
         except (ValueError, TypeError, RecursionError):
             yield None
 
@@ -49,18 +48,18 @@ def _id(milliseconds: str) -> str:
     return f"{milliseconds}7{noise[:3]}8{noise[3:]}"
 
 
-def _line(texts: list[str], values: tuple[Any, ...]) -> bytes:
-    line = "\t".join([*texts, *map(_json, values)]) + "\n"
-    if r"\u0000" not in line:
-        try:
-            return line.encode()
-        except UnicodeEncodeError:  # half a surrogate pair
-            pass
-    return ("\t".join([*texts, *(_json(_storable(value)) for value in values)]) + "\n").encode()
+def _line(start: bytes, values: tuple[Any, ...]) -> bytes:
+    try:
+        line = b"\t".join([start, *map(_json, values)])
+    except ValueError:  # half a surrogate pair
+        line = b""
+    if not line or rb"\u0000" in line:
+        line = b"\t".join([start, *(_json(_storable(value)) for value in values)])
+    return line + b"\n"
 
 
-def _json(value: Any) -> str:
-    return _NULL if value is None else _ENCODER.encode(value).replace("\\", r"\\")
+def _json(value: Any) -> bytes:
+    return _NULL if value is None else to_json(value, inf_nan_mode="strings", fallback=str).replace(b"\\", rb"\\")
 
 
 def _text(value: str) -> str:

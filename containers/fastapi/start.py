@@ -3,28 +3,30 @@
 import os
 import resource
 import sys
-import tempfile
+from tempfile import TemporaryDirectory
 
 import uvicorn
 from pydantic import ValidationError
 from pydantic_settings import SettingsError
 
-if __name__ == "__main__":
-    try:
-        from app.settings import settings
-    except SettingsError as error:
-        sys.exit(f"{error}. Correct the variable, then start again.")
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        sys.exit(
-            f"{str(first['loc'][0]).upper()}={first['input']}: {first['msg']}. Correct the variable, then start again."
-        )
-    # A thread each for BLAS and OpenMP: one predicts at a time, and more would only wait for each other.
-    for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-        os.environ.setdefault(variable, "1")
-    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # a file a client: idle ones must not keep others out
-    with tempfile.TemporaryDirectory(prefix="takehome-figures-") as folder:
+
+def main() -> None:
+    """Serve until a signal; a wrong setting ends it with one line."""
+    with TemporaryDirectory(prefix="takehome-api-") as folder:
+        os.environ["WORKERS_DIR"] = folder
+        # A thread each for BLAS and OpenMP: one predicts at a time, and more would only wait for each other.
+        for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+            os.environ.setdefault(variable, "1")
+        most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # a file a client: idle ones must not keep others out
+        try:
+            from app.settings import settings  # noqa: PLC0415  # reads the environment
+        except SettingsError as error:
+            sys.exit(f"{error}. Correct the variable, then start again.")
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            name, given = str(first["loc"][0]).upper(), first["input"]
+            sys.exit(f"{name}={given}: {first['msg']}. Correct the variable, then start again.")
         if settings.web_concurrency > 1:
             os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
         uvicorn.run(
@@ -41,3 +43,7 @@ if __name__ == "__main__":
             timeout_graceful_shutdown=5,
             timeout_worker_healthcheck=60,  # a model that holds the interpreter for seconds is slow, not dead
         )
+
+
+if __name__ == "__main__":
+    main()

@@ -19,7 +19,7 @@ MOST_ROWS = 2_048  # in a batch: what costs little more than one row, and keeps 
 MOST_BYTES = 4 << 20
 SHARE = 256  # rows of a request that has had nothing yet, before others get theirs
 SECONDS = 0.2  # a batch of a slow model that takes longer is followed by a smaller one
-QUIET_TURNS = 2  # of the event loop without a new row; no timer, so that a lone row starts at once
+MOST_PATIENCE = 0.002  # seconds
 
 
 class Part(NamedTuple):
@@ -30,13 +30,19 @@ class Part(NamedTuple):
 
 
 class Batcher:
-    """Gathers the rows of many requests; the first come, the first served, and no request before all others."""
+    """Gathers the rows of many requests; the first come, the first served, and no request before all others.
+
+    A lone row starts at once. Clients who were answered together mostly ask again together, within a moment: only
+    where there were such, and no longer than a quarter of what their batch took, the next batch waits for them.
+    """
 
     def __init__(self) -> None:
         self._new: deque[Job] = deque()
         self._begun: deque[Job] = deque()
         self._busy = False
-        self._came = 0
+        self._planned: asyncio.Handle | None = None
+        self._company = 1  # how many asked at the same time
+        self._patience = 0.0  # seconds
         self._most = MOST_ROWS
         self._thread = ThreadPoolExecutor(1, "predict")
 
@@ -51,26 +57,25 @@ class Batcher:
         if len(self._new) + len(self._begun) >= settings.most_waiting:
             raise HTTPException(503, "Too many requests are waiting for the model. Try again.", {"Retry-After": "1"})
         self._new.append(job)
-        self._came += 1
         if not self._busy:
-            self._busy = True
-            asyncio.get_running_loop().call_soon(self._gather, 0, 0)
+            self._plan()
 
-    def _gather(self, came: int, quiet: int) -> None:
-        """Start once nothing more comes in, so that clients who were answered together ask together again."""
-        quiet = quiet + 1 if came == self._came else 0
-        if quiet < QUIET_TURNS and len(self._new) < SHARE:
-            asyncio.get_running_loop().call_soon(self._gather, self._came, quiet)
-        else:
-            self._start()
+    def _plan(self) -> None:
+        loop, complete = asyncio.get_running_loop(), len(self._new) >= self._company or bool(self._begun)
+        if complete and self._planned:
+            self._planned.cancel()
+        if complete:  # soon, not now: what the loop has read in the same turn goes along
+            self._planned = loop.call_soon(self._start)
+        elif not self._planned:
+            self._planned = loop.call_later(self._patience, self._start)
 
     def _start(self) -> None:
-        parts = self._take()
-        self._busy = bool(parts)
-        if parts:
-            asyncio.get_running_loop().run_in_executor(self._thread, self._predict, parts).add_done_callback(
-                lambda _: self._finish(parts)
-            )
+        self._planned = None
+        if self._busy or not (parts := self._take()):
+            return
+        self._busy = True
+        predicted = asyncio.get_running_loop().run_in_executor(self._thread, self._predict, parts)
+        predicted.add_done_callback(lambda _: self._finish(parts))
 
     def _take(self) -> list[Part]:
         """Choose the rows of the next batch, all for the same model."""
@@ -95,21 +100,22 @@ class Batcher:
         began = time.monotonic()
         answer(parts)
         seconds, rows = time.monotonic() - began, sum(len(part.rows) for part in parts)
+        self._patience = min(seconds / 4, MOST_PATIENCE)
         if seconds > SECONDS:
             self._most = max(1, min(self._most, rows) // 2)
         elif rows >= self._most:
             self._most = min(MOST_ROWS, 2 * self._most)
 
     def _finish(self, parts: list[Part]) -> None:
+        self._busy = False
         for job, _ in parts:
             if job.failure or not job.left:
                 job.finish(job.failure)
             else:
                 (self._begun if job.served.batched else self._new).append(job)
+        self._company = len(parts) + len(self._new)
         if self._new or self._begun:
-            asyncio.get_running_loop().call_soon(self._gather, 0, 0)
-        else:
-            self._busy = False
+            self._plan()
 
 
 def answer(parts: list[Part]) -> None:

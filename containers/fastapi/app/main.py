@@ -22,9 +22,10 @@ from app.prediction import Prediction, json_bytes
 from app.registry import Registry
 from app.served import Served
 from app.settings import settings
+from app.verdicts import Verdicts
 from app.versions import Version, choose, versions
 
-registry = Registry(Store(settings.models_dir))
+registry = Registry(Store(settings.models_dir), Verdicts(settings.workers_dir))
 room = Room()
 predictions = PredictionLog(on=settings.prediction_log)
 

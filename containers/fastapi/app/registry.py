@@ -13,6 +13,7 @@ from takehome.proof import SECONDS, prove
 from takehome.store import Store
 
 from app.served import Served
+from app.verdicts import Verdicts
 
 log = logging.getLogger("uvicorn.error")
 
@@ -37,12 +38,13 @@ class Refusal:
 class Registry:
     """Holds the served model, if there is one, and the last that was refused."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, verdicts: Verdicts) -> None:
         self.served: Served | None = None
         self.refused: Refusal | None = None
         self.store = store
         self.on_swap: Callable[[Served], None] = lambda _: None
         self._tried: Stamp | None = None
+        self._verdicts = verdicts
         self._loader = ThreadPoolExecutor(1)  # its own, so that busy predictions can't keep a model out
 
     @property
@@ -101,7 +103,7 @@ class Registry:
 
     def _load(self, version: str) -> Served:
         metadata = checked(self.store, version)
-        prove(self.store.path(version), metadata)
+        self._verdicts.settle(self._stamp(version), lambda: prove(self.store.path(version), metadata))
         return Served(load_model(version, models_dir=self.store.folder))
 
     def _stamp(self, version: str) -> Stamp:

@@ -1,6 +1,7 @@
 """What the API is told by its environment."""
 
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import Literal
 
 from pydantic import Field
@@ -24,6 +25,9 @@ class Settings(BaseSettings):
     answer_cache: int = Field(default=10_000, ge=0)  # rows
     web_concurrency: int = Field(default=1, ge=1)
     prediction_log: bool = True
+    workers_dir: Path = Field(
+        default_factory=lambda: Path(mkdtemp())
+    )  # what the workers know of each other; made by start.py
 
 
 settings = Settings()

@@ -13,6 +13,7 @@ from takehome.errors import TakehomeError
 _FEW_IN_CLASS = 30
 _MOSTLY_MISSING = 0.5
 _SMALL = 2_000  # with fewer rows a single validation set says little, and cross-validation is cheap
+_THREADS_PAY = 20_000
 _LARGE = 200_000  # with more, a first model learns from a sample
 _TASKS = {"binary": "two classes", "multiclass": "several classes", "regression": "regression"}
 
@@ -33,6 +34,11 @@ class Plan:
     def small(self) -> bool:
         """Compare models by cross-validation."""
         return self.rows < _SMALL
+
+    @property
+    def single_thread(self) -> bool:
+        """Fit on one thread: several would only wait for each other."""
+        return self.rows < _THREADS_PAY
 
     @property
     def sample(self) -> int | None:

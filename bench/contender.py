@@ -15,7 +15,7 @@ from bench.workload import Row
 
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / ".bench"
-_SHARED = ("scikit-learn", "pandas", "uvicorn[standard]")
+_SHARED = ("scikit-learn", "numpy", "pandas", "uvicorn")  # in our versions
 
 
 def bare(rows: list[Row], *, many: bool) -> Any:
@@ -64,26 +64,30 @@ class Contender:
     constant: bool = False
 
     @property
+    def package(self) -> str:
+        """The name of the package that it is compared for."""
+        return self.packages[0].partition(">=")[0]
+
+    @property
     def python(self) -> Path:
         """The interpreter of its environment."""
-        return FOLDER / self.packages[0] / "bin" / "python" if self.packages else Path(sys.executable)
+        return FOLDER / self.package / "bin" / "python" if self.packages else Path(sys.executable)
 
     def install(self) -> None:
-        """Make its virtual environment, with the versions of our lock where both use a package.
+        """Make its virtual environment, with our versions of what the figures depend on.
 
         Raises
         ------
         TakehomeError
-            A package can't be had, or doesn't get along with the lock.
+            A package can't be had, or doesn't get along with ours.
         """
         if self.python.exists():
             return
         uv, folder = str(Path(sys.executable).with_name("uv")), self.python.parents[1]
-        lock = ROOT / "containers" / "constraints.txt"
-        packages = [*self.packages, *_SHARED]
+        packages = [*self.packages, *(f"{name}=={version(name)}" for name in _SHARED), "uvicorn[standard]"]
         commands = (
             [uv, "venv", "--quiet", "--python", sys.executable, str(folder)],
-            [uv, "pip", "install", "--quiet", "--python", str(self.python), "--constraint", str(lock), *packages],
+            [uv, "pip", "install", "--quiet", "--python", str(self.python), *packages],
         )
         for command in commands:
             done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -95,11 +99,11 @@ class Contender:
         """Return the version of its package, or of FastAPI where it has none of its own."""
         if not self.packages:
             return f"FastAPI {version('fastapi')}"
-        code = f"from importlib.metadata import version; print(version({self.packages[0]!r}))"
+        code = f"from importlib.metadata import version; print(version({self.package!r}))"
         found = subprocess.run(
             [str(self.python), "-c", code], capture_output=True, text=True, check=True
         ).stdout.strip()
-        return f"{self.packages[0]} {found}"
+        return f"{self.package} {found}"
 
 
 def uvicorn(module: str) -> tuple[str, ...]:
@@ -112,11 +116,13 @@ OURS = "this project"
 PLAIN = Contender("plain endpoint", uvicorn("plain"))
 LIMIT = Contender("limit: a constant answer", uvicorn("limit"), many="", constant=True)
 PEERS = (
-    Contender("vetiver", uvicorn("vetivered"), ("vetiver",), many="/predict", body=listed, read=lambda a: a["predict"]),
+    Contender(
+        "vetiver", uvicorn("vetivered"), ("vetiver>=0.2.6",), many="/predict", body=listed, read=lambda a: a["predict"]
+    ),
     Contender(
         "MLflow",
         ("mlflowed.py", "{port}"),
-        ("mlflow",),
+        ("mlflow>=3.17",),
         one="/invocations",
         many="/invocations",
         body=under("dataframe_records"),
@@ -125,12 +131,12 @@ PEERS = (
     Contender(
         "BentoML, batching",
         ("-m", "bentoml", "serve", "bentoed:Service", "--port", "{port}", "--host", "127.0.0.1"),
-        ("bentoml",),
+        ("bentoml>=1.4",),
         body=under("rows"),
     ),
-    Contender("LitServe, batching", ("litserved.py", "{port}"), ("litserve",), many=""),
-    Contender("FastAPI + async-batcher", uvicorn("async_batching"), ("async-batcher", "fastapi")),
-    Contender("FastAPI + batched", uvicorn("batching"), ("batched", "fastapi")),
+    Contender("LitServe, batching", ("litserved.py", "{port}"), ("litserve>=0.2.19",), many=""),
+    Contender("FastAPI + async-batcher", uvicorn("async_batching"), ("async-batcher>=0.2.2", "fastapi")),
+    Contender("FastAPI + batched", uvicorn("batching"), ("batched>=0.1.5", "fastapi")),
 )
 
 

@@ -333,11 +333,8 @@ def test_a_notebook_that_edits_its_own_metrics_is_shown_as_such(tmp_path: Path) 
 
 
 @pytest.mark.slow
-def test_a_hostile_model_costs_the_submission_its_verdict_and_nothing_else(
-    work: Work,
-    built: str,
-    tmp_path: Path,
-) -> None:
+@pytest.mark.usefixtures("built")
+def test_a_hostile_model_costs_the_submission_its_verdict_and_nothing_else(work: Work, tmp_path: Path) -> None:
     path = forged(work, tmp_path / "s.zip", break_model)
     done = review(path, tmp_path / "review.html")
     assert done.returncode in (1, 2)

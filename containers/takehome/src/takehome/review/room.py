@@ -64,7 +64,7 @@ class Container:
 
     def run(self, arguments: Sequence[str], given: bytes = b"", *, seconds: float = SECONDS) -> bytes:
         name = f"takehome-review-{secrets.token_hex(6)}"
-        inside = [part.format(**{key: f"/{key}" for key in self.folders}) for part in arguments]
+        inside = _placed(arguments, {name: f"/{name}" for name in self.folders})
         mounts = [f"--mount=type=bind,src={path},dst=/{key},readonly" for key, path in self.folders.items()]
         variables = {
             "HOME": "/tmp", "MODELS_DIR": "/models", "STATIC_DIR": "/static", "NOTEBOOKS_DIR": "/submission/notebooks",
@@ -89,11 +89,18 @@ class Trusted:
     folders: dict[str, Path]
 
     def run(self, arguments: Sequence[str], given: bytes = b"", *, seconds: float = SECONDS) -> bytes:
-        here = [part.format(**self.folders) for part in arguments]
+        here = _placed(arguments, {name: str(path) for name, path in self.folders.items()})
         variables = {f"{name.upper()}_DIR": str(path) for name, path in self.folders.items() if name != "submission"}
         variables["NOTEBOOKS_DIR"] = str(self.folders["submission"] / "notebooks")
         env = {name: value for name, value in os.environ.items() if name not in _SECRETS and not name.startswith("PG")}
         return _talk([sys.executable, *here], given, seconds, env | variables)
+
+
+def _placed(arguments: Sequence[str], folders: dict[str, str]) -> list[str]:
+    placed = list(arguments)
+    for name, path in folders.items():
+        placed = [part.replace(f"{{{name}}}", path) for part in placed]
+    return placed
 
 
 def engine_answers() -> bool:

@@ -42,7 +42,7 @@ def bench(  # noqa: PLR0913, PLR0917  # the options of the command
         )
         found = _measure(race, there, swaps)
     text = report.write(readme, chart, race.results, found, list(dict.fromkeys(one.version() for one in there)))
-    console.print(text, markup=False, highlight=False)
+    print(text)
     console.print(f"{(time.monotonic() - began) / 60:.1f} minutes. Written: {readme}, {chart}", highlight=False)
 
 

@@ -9,7 +9,7 @@ PANELS = {
     "mixed": "Rows that never repeat: 20 mixed columns with gaps",
     "births": "Rows that repeat: the births, five categories",
 }
-WIDTH, LEFT, RIGHT, ROW, BAR = 860, 250, 90, 26, 16
+WIDTH, LEFT, RIGHT, ROW, BAR = 860, 272, 80, 26, 16
 STYLE = """
 text { font: 13px system-ui, -apple-system, "Segoe UI", Roboto, "DejaVu Sans", sans-serif; fill: #1f2328; }
 .title { font-size: 16px; font-weight: 600; } .panel { font-weight: 600; } .note, .value { fill: #59636e; }
@@ -24,7 +24,7 @@ text { font: 13px system-ui, -apple-system, "Segoe UI", Roboto, "DejaVu Sans", s
 
 def draw(results: Results) -> str:
     """Return the chart as SVG; its description holds every figure in words."""
-    y, shapes, words = 58, [], []
+    y, shapes, words = 66, [], []
     for workload, title in PANELS.items():
         rates = _rates(results, workload)
         if not rates:

@@ -15,9 +15,10 @@ from app.job import Job
 from app.served import Served
 from app.settings import settings
 
-MOST_ROWS = 2_048  # in a batch: what costs little more than one row, and keeps nobody else waiting for long
+MOST_ROWS = 4_096  # in a batch: what costs little more than one row, and keeps nobody else waiting for long
+LEAST_ROWS = 64  # in a full batch of a slow model
 MOST_BYTES = 4 << 20
-SHARE = 256  # rows of a request that has had nothing yet, before others get theirs
+SHARE = 256  # rows that a request may have in its first batch, however many others wait
 SECONDS = 0.2  # a batch of a slow model that takes longer is followed by a smaller one
 MOST_PATIENCE = 0.002  # seconds
 
@@ -33,7 +34,8 @@ class Batcher:
     """Gathers the rows of many requests; the first come, the first served, and no request before all others.
 
     A lone row starts at once. Clients who were answered together mostly ask again together, within a moment: only
-    where there were such, and no longer than a quarter of what their batch took, the next batch waits for them.
+    where there were such, the next batch waits until all of them are back, or none came within a quarter of the time
+    that their batch took.
     """
 
     def __init__(self) -> None:
@@ -67,7 +69,15 @@ class Batcher:
         if complete:  # soon, not now: what the loop has read in the same turn goes along
             self._planned = loop.call_soon(self._start)
         elif not self._planned:
-            self._planned = loop.call_later(self._patience, self._start)
+            self._planned = loop.call_later(self._patience, self._look, len(self._new))
+
+    def _look(self, seen: int) -> None:
+        """Wait on for as long as others come in."""
+        self._planned = None
+        if len(self._new) > seen:
+            self._plan()
+        else:
+            self._start()
 
     def _start(self) -> None:
         self._planned = None
@@ -81,7 +91,8 @@ class Batcher:
         """Choose the rows of the next batch, all for the same model."""
         parts: list[Part] = []
         rows, size = self._most, MOST_BYTES
-        for queue, share in ((self._new, SHARE), (self._begun, MOST_ROWS)):
+        fair = max(SHARE, rows // (len(self._new) or 1))
+        for queue, share in ((self._new, fair), (self._begun, MOST_ROWS)):
             while queue and rows > 0 and size > 0:
                 job = queue[0]
                 if parts and job.served is not parts[0].job.served:
@@ -102,7 +113,7 @@ class Batcher:
         seconds, rows = time.monotonic() - began, sum(len(part.rows) for part in parts)
         self._patience = min(seconds / 4, MOST_PATIENCE)
         if seconds > SECONDS:
-            self._most = max(1, min(self._most, rows) // 2)
+            self._most = max(LEAST_ROWS, min(self._most, rows) // 2)
         elif rows >= self._most:
             self._most = min(MOST_ROWS, 2 * self._most)
 

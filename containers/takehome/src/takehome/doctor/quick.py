@@ -94,7 +94,7 @@ def database(root: Path) -> Iterator[Finding]:
             found = file.read_text().strip()
             if found != POSTGRES:
                 where = file.parent.relative_to(root)
-                mend = f"mv {where} volumes/postgres-{found} (all tables but your own are loaded again)"
+                mend = f"mv {where} volumes/postgres-{found} && mkdir -p volumes/postgres"
                 yield Finding(f"{where} has data of PostgreSQL {found}; this is {POSTGRES}", mend)
 
 

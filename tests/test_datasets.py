@@ -179,7 +179,7 @@ def test_from_a_file_to_a_served_model(name: str, house: Path, api: str, form: P
 
 
 def predict(api: str, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    answer = requests.post(f"{api}/predict", json=rows, timeout=60)
+    answer = requests.post(f"{api}/predict", json=rows, timeout=120)
     assert answer.status_code == 200, answer.text[:500]
     return list(answer.json())
 

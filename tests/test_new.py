@@ -120,7 +120,8 @@ def test_the_code_is_clean(house: Path, kind: str, split: str) -> None:
         "time": {"day": pd.date_range("2020-01-01", periods=n)},
         "group": {"customer_id": np.arange(n) // 5},
     }[split]
-    frame = pd.DataFrame({"x": np.random.default_rng(0).normal(size=n), **more})
+    texts = [f"text {i % 300}" for i in range(n)]
+    frame = pd.DataFrame({"x": np.random.default_rng(0).normal(size=n), "texts": texts, **more})
     draft(house, frame.assign(target=pd.Series(TARGETS[kind](n), dtype=object)), "target")
     file, style = str(house / "notebooks" / "loans.ipynb"), ["--isolated", "--line-length=120", "--config", FIRST]
     for check in (["check", "--select=E,F,I,B,UP,SIM", "--ignore=F821"], ["format", "--check", "--diff", "--preview"]):

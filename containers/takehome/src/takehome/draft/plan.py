@@ -12,6 +12,7 @@ from takehome.errors import TakehomeError
 
 _FEW_IN_CLASS = 30
 _MOSTLY_MISSING = 0.5
+_MANY_VALUES = 40  # skrub's `cardinality_threshold`
 _SMALL = 2_000  # with fewer rows a single validation set says little, and cross-validation is cheap
 _THREADS_PAY = 20_000
 _LARGE = 200_000  # with more, a first model learns from a sample
@@ -29,6 +30,8 @@ class Plan:
     drop: dict[str, str]
     """Columns that are no features, and why in a few words."""
     warnings: list[str] = field(default_factory=list)
+    long_texts: bool = False
+    """Text columns of so many values that `tabular_pipeline` encodes them by chance, which wants a seed."""
 
     @property
     def small(self) -> bool:
@@ -97,7 +100,9 @@ def make_plan(frame: pd.DataFrame, target: str, task: str | None = None) -> Plan
             f"No column is left to predict {target!r} from: identifiers, constants and empty ones tell nothing."
         )
     warnings = _warnings(rows, columns, found, split)
-    return Plan(len(rows), frame.shape[1], found, split, drop, warnings)
+    texts = [name for name, column in columns.items() if column.kind == "text" and name not in drop]
+    long_texts = any(columns[name].distinct >= _MANY_VALUES for name in texts)
+    return Plan(len(rows), frame.shape[1], found, split, drop, warnings, long_texts)
 
 
 def _no_feature(column: Column) -> str:

@@ -62,10 +62,11 @@ def saved(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def save_iris(folder: Path, **fit: float) -> str:
+def save_iris(folder: Path, *, evaluate: bool = False, **fit: float) -> str:
     X, y = load_iris(return_X_y=True, as_frame=True)
     model = LogisticRegression(max_iter=1000, **fit).fit(X, y)
-    return takehome.save_model(model, X, y, name="Iris", evaluate=(X, y), models_dir=folder)
+    held_out = (X, y) if evaluate else None
+    return takehome.save_model(model, X, y, name="Iris", evaluate=held_out, models_dir=folder)
 
 
 def test_every_kind_of_column_comes_back_as_it_was(frame: pd.DataFrame, tmp_path: Path) -> None:
@@ -102,8 +103,9 @@ def test_binary_task(tmp_path: Path, labels: dict | None) -> None:
     assert set(model.metadata.curves) == {"roc", "precision_recall", "calibration"}
 
 
-def test_multiclass_task(saved: Path) -> None:
-    model = takehome.load_model(models_dir=saved)
+def test_multiclass_task(tmp_path: Path) -> None:
+    save_iris(tmp_path, evaluate=True)
+    model = takehome.load_model(models_dir=tmp_path)
     X, _ = load_iris(return_X_y=True, as_frame=True)
     assert set(model.predict(X)[0]["probabilities"]) == {"0", "1", "2"}
     assert model.metadata.metrics["accuracy"] > 0.9

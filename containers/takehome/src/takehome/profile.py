@@ -46,8 +46,8 @@ def _profile(column: Column, series: pd.Series) -> Profile:
 
 
 def _values(present: pd.Series, rows: int, kind: str) -> dict[str, Any]:
-    counts = present.astype(object).value_counts().rename_axis("value").reset_index()
-    counts = counts.sort_values(["count", "value"], ascending=[False, True], kind="stable").head(MOST_VALUES)
+    counts = present.value_counts().rename_axis("value").reset_index().astype({"value": object}).query("count > 0")
+    counts = counts.sort_values(["count", "value"], ascending=[False, True]).head(MOST_VALUES)
     return {
         "values": [plain(value, kind) for value in counts["value"]],
         "shares": (counts["count"] / rows).tolist(),

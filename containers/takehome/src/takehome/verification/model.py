@@ -90,8 +90,13 @@ def _ask(kept: Path, old: Metadata, found: Path, folder: Path, rtol: float) -> t
     rows, training = folder / "examples.json", folder / TRAINING
     rows.write_text(json.dumps(old.examples.rows), encoding="utf-8")
     frames = [training] if training.exists() else []
-    asked = _start(found, [rows, *frames]), *([_start(kept, frames)] if frames else [])
-    answers, *others = [_finish(process, path.name) for process, path in zip(asked, (found, kept), strict=False)]
+    asked = [_start(found, [rows, *frames]), *([_start(kept, frames)] if frames else [])]
+    try:
+        answers, *others = [_finish(process, path.name) for process, path in zip(asked, (found, kept), strict=False)]
+    finally:
+        for process in asked:
+            process.kill()
+            process.wait()
     examples = compare_answers(old.examples.answers, answers[0], rtol)
     return examples, compare_answers(others[0][0], answers[1], rtol) if others else None
 
@@ -109,9 +114,6 @@ def _finish(process: subprocess.Popen[bytes], version: str) -> list[list[Answer]
         raise TakehomeError(f"Model {version} didn't answer within {SECONDS} s.") from None
     except ValueError:
         raise TakehomeError(f"Model {version} ended the process that asked it, without an answer.") from None
-    finally:
-        process.kill()
-        process.wait()
     if "error" in reply:
         raise TakehomeError(reply["error"])
     return reply["answers"]

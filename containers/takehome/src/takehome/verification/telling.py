@@ -71,7 +71,8 @@ def show(report: Report, console: Console) -> None:
     table.add_section()
     table.add_row("model", "answers", _outcome(report.model.outcome), Text(_model(report.model)))
     table.add_row("data", "SHA-256", _outcome(report.data.outcome), Text(_data(report)))
-    table.add_row("environment", f"{report.environment.checked} versions", "", Text(_environment(report)))
+    versions = f"{report.environment.checked} versions" if report.environment.checked else "no lock here"
+    table.add_row("environment", versions, "", Text(_environment(report)))
     console.print(table)
     for cause in report.causes:
         where = f"cell {cause.cell}: " if cause.cell else ""

@@ -160,7 +160,9 @@ class Writer(Thread):
         with self._lock:
             self._bytes -= sum(map(len, batch))
 
-    def _failed(self, error: Exception) -> None:
+    def _failed(self, error: BaseException) -> None:
+        if isinstance(error, psycopg2.InterfaceError) and error.__context__:
+            error = error.__context__  # what broke the connection, not that there was none left to roll back on
         self._account.failed(type(error).__name__, _first_line(error))
 
     def _hang_up(self) -> None:
@@ -170,5 +172,5 @@ class Writer(Thread):
         self._connection = None
 
 
-def _first_line(error: Exception) -> str:
+def _first_line(error: BaseException) -> str:
     return str(error).strip().partition("\n")[0]

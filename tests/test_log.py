@@ -298,8 +298,9 @@ def test_full_buffer_drops_and_counts(api: Api, server: Server) -> None:
     server.send(signal.SIGCONT)
     after = api.settled()
     assert sum(held.values()) - sum(before.values()) == sum(after.values()) - sum(before.values()) == 100
-    assert after["dropped"] - before["dropped"] > 25  # 64 MB are kept
-    assert server.ask("SELECT count(*) FROM predictions")[0][0] - rows == after["logged"] - before["logged"] > 60
+    assert after["dropped"] > before["dropped"]
+    kept = after["logged"] - before["logged"]
+    assert server.ask("SELECT count(*) FROM predictions")[0][0] - rows == kept >= 74  # 64 MiB hold as many
 
 
 @pytest.mark.slow

@@ -61,9 +61,9 @@ lock: .venv/.tests ## Write containers/constraints.txt after a line was added; o
 upgrade: .venv/.tests ## Write containers/constraints.txt with the newest versions of everything
 	$(BIN)/python containers/requirements.py | $(BIN)/$(COMPILE) --upgrade
 
-clean: ## Remove images, containers and .venv; volumes/ stays
+clean: ## Remove images, containers, .venv and .bench; volumes/ stays
 	docker compose down --rmi local
-	rm -rf .venv
+	rm -rf .venv .bench
 
 # The environment of `make local` and `make test`: built once, renewed when a file that names packages has changed.
 INSTALL := $(BIN)/uv pip install --quiet --python $(BIN)/python --constraint containers/constraints.txt

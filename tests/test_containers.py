@@ -272,7 +272,7 @@ def test_images_agree_on_versions_and_stay_small(stack: Stack) -> None:
     for (one, here), (other, there) in combinations(packages.items(), 2):
         shared = here.keys() & there.keys()
         assert {n: here[n] for n in shared} == {n: there[n] for n in shared}, (one, other)
-    limits = {"python": 1500, "streamlit": 900, "fastapi": 700}
+    limits = {"python": 1500, "streamlit": 900, "fastapi": 730}
     assert {s: stack.size(s) for s in names if stack.size(s) > limits[s]} == {}
 
 

@@ -6,6 +6,7 @@ import re
 import shutil
 import socket
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
@@ -280,6 +281,21 @@ def test_a_second_server_on_the_same_data_is_refused(stack: Stack) -> None:
     said = stack.compose("run", "--rm", "--no-deps", "postgres", check=False)
     assert "another server uses volumes/postgres" in said
     assert stack.query("SELECT 1") == (1,)
+
+
+@pytest.mark.parametrize(("fault", "mend"), [("kill", "start"), ("pause", "unpause"), ("restart", "start")])
+def test_predictions_go_on_and_are_logged_whatever_befalls_postgresql(stack: Stack, fault: str, mend: str) -> None:
+    row = httpx.get(f"{stack.url('API')}/schema").json()["examples"][0]
+    marker, sent, end = f"{fault}-{time.monotonic_ns()}", 0, time.monotonic() + 5
+    breaking = threading.Timer(1, stack.compose, (fault, "postgres"))
+    breaking.start()
+    while time.monotonic() < end:
+        httpx.post(f"{stack.url('API')}/predict", json=row, headers={"X-Request-ID": marker}).raise_for_status()
+        sent += 1
+    breaking.join()
+    stack.compose(mend, "postgres")
+    logged = f"SELECT count(*) FROM predictions WHERE request_id = '{marker}'"
+    wait(lambda: stack.query(logged)[0] == sent, 60)
 
 
 def test_a_model_saved_in_the_notebook_is_served(stack: Stack) -> None:

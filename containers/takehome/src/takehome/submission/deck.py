@@ -59,7 +59,8 @@ def _from_tags(notebook: NotebookNode, folder: Path) -> Iterator[tuple[str, str]
         if cell.cell_type == "markdown":
             yield start, fragment.markdown(cell, folder)
         elif cell.cell_type == "code":
-            yield start, fragment.code(cell) + _shown(cell)
+            code = "" if "hide-input" in cell.metadata.get("tags", []) else fragment.code(cell)
+            yield start, code + _shown(cell)
 
 
 def _from_headings(notebook: NotebookNode, folder: Path) -> Iterator[tuple[str, str]]:

@@ -290,7 +290,7 @@ def test_killed_save_leaves_the_old_model(saved: Path) -> None:
     whole = time.perf_counter() - started
 
     with ThreadPoolExecutor(2) as pool:  # saves that race each other are killed, too
-        for _ in pool.map(save, [dice.uniform(0, 1.5 * whole) for _ in range(100)]):
+        for _ in pool.map(save, [dice.uniform(0, 1.1 * whole) for _ in range(100)]):
             takehome.load_model(models_dir=saved)
     assert list(saved.glob(".*.partial")), "some were killed in the middle"
 

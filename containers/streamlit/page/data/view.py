@@ -46,7 +46,7 @@ def _preview(table: tables.Table) -> None:
 def _box(known: list[tables.Table]) -> None:
     st.subheader("Ask in SQL", anchor=False)
     st.caption(f"Read only; the first {MOST_ROWS:,} rows of the answer, {SECONDS} seconds at most.")
-    start = f"SELECT count(*) FROM {tables.quoted(known[0])}" if known else "SELECT version()"
+    start = f"SELECT count(*) FROM {tables.quoted(known[0])}" if known else "SELECT version()"  # nosec B608
     state.setdefault("sql", start)
     query = st.text_area("SQL", key="sql", persist_state="session")
     if st.button("Run", type="primary"):

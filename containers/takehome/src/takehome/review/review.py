@@ -88,7 +88,9 @@ def review(submission: Submission, room: Room, page: Path) -> Verdict:
     found = _scored(submission, room, metadata)
     claim = _claim(found)
     verdict = report.verdict if report else Verdict.FAILS
-    if claim and not verdict.status:
+    if found.rows and found.found is None:
+        verdict, reason = Verdict.FAILS, f"The submitted model gives no answers: {found.message}"
+    elif claim and not verdict.status:
         verdict, reason = Verdict.DIFFERS, claim
     facts: dict[str, Any] = {
         "name": metadata.name if metadata else submission.archive.name,
@@ -181,9 +183,12 @@ def _scored(submission: Submission, room: Room, metadata: Metadata | None) -> Sc
             room.run(["-I", "-m", "takehome.review.draw", f"{model}/model.json", "{static}"], seconds=120)
         )
         rows = json.dumps(drawn["rows"]).encode()
-        answers = room.run(["-I", "-m", "takehome.proof", model], rows, seconds=120) if drawn["rows"] else b""
     except TakehomeError as error:
         return Score("", None, None, 0, str(error))
+    try:
+        answers = room.run(["-I", "-m", "takehome.proof", model], rows, seconds=120) if drawn["rows"] else b""
+    except TakehomeError as error:
+        return Score("", None, None, len(drawn["rows"]), str(error))
     return score(metadata, drawn["truth"], answers)
 
 

@@ -282,7 +282,7 @@ def test_profile_says_how_each_column_was_spread() -> None:
         if "edges" in column:
             assert len(column["edges"]) == len(column["shares"]) + 1 <= 11
     assert found["skewed"]["shares"] == pytest.approx([(1 - found["skewed"]["missing"]) / 10] * 10, abs=0.002)
-    assert found["few"]["edges"] == [0, 1, 2]
+    assert found["few"]["edges"] == [0, 0.5, 1.5, 2]
     assert found["constant"] == {"missing": 0, "edges": [7.5, 7.5], "shares": [1]}
     assert found["never"] == {"missing": 1}
     assert (found["day"]["edges"][0], found["day"]["edges"][-1]) == ("2020-01-01", "2022-09-26")

@@ -57,12 +57,21 @@ def _values(present: pd.Series, rows: int, kind: str) -> dict[str, Any]:
 
 def _bins(present: pd.Series, rows: int, kind: str) -> dict[str, Any]:
     ordered = present.sort_values(ignore_index=True)
-    edges = ordered.iloc[np.linspace(0, len(ordered) - 1, BINS + 1).round().astype(int)].drop_duplicates()
+    edges = _edges(ordered, kind)
     shown = [plain(edge, kind) for edge in edges]
     return {
         "edges": shown if len(shown) > 1 else shown * 2,
         "shares": (_counts(ordered, edges) / rows).tolist(),
     }
+
+
+def _edges(ordered: pd.Series, kind: str) -> pd.Series:
+    """Return quantiles, or, where numbers are few, what parts each from the next: 0 and 1 need a bin each."""
+    distinct = ordered.drop_duplicates()
+    if kind in ("number", "integer") and 1 < len(distinct) <= BINS:
+        values = distinct.to_numpy("float64")
+        return pd.Series([values[0], *(values[:-1] / 2 + values[1:] / 2), values[-1]])
+    return ordered.iloc[np.linspace(0, len(ordered) - 1, BINS + 1).round().astype(int)].drop_duplicates()
 
 
 def _bars(present: pd.Series) -> Histogram:

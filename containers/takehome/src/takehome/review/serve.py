@@ -30,7 +30,8 @@ def serve(submission: Submission) -> None:
         _start(name, "fastapi", *options)
         _start(name, "streamlit", f"--env=API_URL=http://{name}-fastapi:8080", f"{_PORT}:8501")
         print(
-            f"API   http://{_address(name, 'fastapi')}/docs\nPage  http://{_address(name, 'streamlit')}\nStop: Ctrl-C"
+            f"API   http://{_address(name, 'fastapi')}/docs\nPage  http://{_address(name, 'streamlit')}\nStop: Ctrl-C",
+            flush=True,
         )
         while True:
             time.sleep(1)

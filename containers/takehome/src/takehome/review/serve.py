@@ -28,7 +28,7 @@ def serve(submission: Submission) -> None:
         models = f"--mount=type=bind,src={submission.folder / 'models'},dst=/models,readonly"
         options = ("--env=PREDICTION_LOG=off", "--user=65534:65534", models, f"{_PORT}:8080")
         _start(name, "fastapi", *options)
-        _start(name, "streamlit", f"--env=API_URL=http://{name}-fastapi:8080", f"{_PORT}:8501")
+        _start(name, "streamlit", "--env=API_URL=http://fastapi:8080", f"{_PORT}:8501")
         print(
             f"API   http://{_address(name, 'fastapi')}/docs\nPage  http://{_address(name, 'streamlit')}\nStop: Ctrl-C",
             flush=True,
@@ -45,7 +45,8 @@ def serve(submission: Submission) -> None:
 
 def _start(name: str, service: str, *options: str) -> None:
     log = ("--log-driver=json-file", "--log-opt=max-size=10m")
-    _docker("run", "--detach", f"--name={name}-{service}", f"--network={name}", *log, *LIMITS, *options, image(service))
+    place = (f"--name={name}-{service}", f"--network={name}", f"--network-alias={service}")
+    _docker("run", "--detach", *place, *log, *LIMITS, *options, image(service))
 
 
 def _address(name: str, service: str) -> str:

@@ -353,7 +353,7 @@ def edit(folder: Path, **changes: object) -> None:
         (lambda f: edit(f, row_schema={}), "broken row schema"),
         (lambda f: edit(f, format=1), "saved by an older takehome. Run the notebook again"),
         (lambda f: edit(f, packages={"scikit-learn": "1.8.0"}), "saved with scikit-learn 1.8.0; here is 1.9"),
-        (lambda f: edit(f, packages={"lightgbm": "4.6.0"}), "needs lightgbm 4.6.0.*environment.yml"),
+        (lambda f: edit(f, packages={"xgboost": "4.6.0"}), "needs xgboost 4.6.0.*environment.yml"),
         (lambda f: edit(f, version="20200101-000000"), "says that it is"),
     ],
 )

@@ -3,8 +3,7 @@
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-import numpy as np
-from takehome.answers import Answer, answer, predicts_most_probable
+from takehome.answers import Answer, agree, answer, predicts_most_probable
 from takehome.artifact import Model
 from takehome.schema import Row
 
@@ -30,7 +29,8 @@ class Served:
 
     Attributes
     ----------
-    batched : a row gets the same answer alone and among others, to 1e-9; else each row is predicted by itself.
+    batched : a row gets the same answer alone and among others, as a proof takes it (to 1e-6: skrub
+        computes in single precision); else each row is predicted by itself.
     steady : the same rows get the same answers again, to the last bit.
     """
 
@@ -41,7 +41,7 @@ class Served:
         rows = model.metadata.examples.rows
         together = self._own(rows)
         alone = [self._own([row])[0] for row in rows]
-        self.batched = all(map(_same, together, alone))
+        self.batched = all(map(agree, together, alone))
         self.steady = self.batched and self._own(rows) == together
         self._most_probable = predicts_most_probable(model.estimator) and self._quick(rows) == together
         self._kept: dict[bytes, Kept] = {}
@@ -68,13 +68,6 @@ class Served:
     def _quick(self, rows: list[Row]) -> list[Answer]:
         frame, known = self.model.schema.to_frame(rows), self.model.metadata
         return answer(self.model.estimator, frame, known.classes, known.threshold, most_probable=True)
-
-
-def _same(one: Answer, other: Answer) -> bool:
-    if not isinstance(one["prediction"], str) and not isinstance(other["prediction"], str):
-        return bool(np.isclose(one["prediction"], other["prediction"], rtol=1e-9, atol=1e-9))
-    mine, yours = (list(a.get("probabilities", {}).values()) for a in (one, other))
-    return one["prediction"] == other["prediction"] and np.allclose(mine, yours, rtol=0, atol=1e-9)
 
 
 def _bind_to_one_thread(estimator: Any) -> None:

@@ -68,7 +68,7 @@ DATASETS: dict[str, tuple[str, str, Callable[[], pd.DataFrame]]] = {
     "anes96": ("vote", "classification", lambda: of_statsmodels("anes96")),
     "statecrime": ("murder", "regression", lambda: of_statsmodels("statecrime")),
     "titanic": ("survived", "classification", lambda: of_bokeh("titanic_all.csv")),
-    "movies": ("imdbRating", "regression", lambda: of_bokeh("movies.db")),
+    "movies": ("Metacritic", "regression", lambda: of_bokeh("movies.db")),
 }
 
 
@@ -192,8 +192,8 @@ def submit(page: Page, title: str, columns: dict[str, Any], row: dict[str, Any],
         fill(page, name, column, row[name])
     page.get_by_role("button", name="Submit").click()
     shown = answer["prediction"]
-    text = shown if isinstance(shown, str) else re.compile(re.escape(f"{shown:.3g}"[:3]))
-    expect(page.get_by_test_id("stMain").get_by_text(text).first).to_be_visible(timeout=SOON)
+    text = shown if isinstance(shown, str) else f"{shown:,.6g}"
+    expect(page.get_by_test_id("stMain").get_by_text(text, exact=True).first).to_be_visible(timeout=SOON)
     expect(page.get_by_test_id("stException")).to_have_count(0)
 
 

@@ -55,7 +55,7 @@ def _chart(curve: Curve, held: Any, domain: list[float], model: Model) -> alt.La
     frame["shown"] = curve.labels or [percent(y) if shares else number(y) for y in curve.heights]
     scale = alt.Scale(domain=domain, zero=False, nice=False)
     axis = alt.Axis(
-        format=".1%" if shares and domain[1] - domain[0] < 0.1 else ".0%" if shares else "~g", tickCount=4, minExtent=38
+        format=".1%" if shares and domain[1] - domain[0] < 0.1 else ".0%" if shares else ",.6~g", tickCount=4, minExtent=38
     )
     tips = [alt.Tooltip("x:N", title=" "), alt.Tooltip("shown:N", title="answer")]
     y = alt.Y("y:N", title=None) if curve.labels else alt.Y("y:Q", title=None, scale=scale, axis=axis)
@@ -76,7 +76,7 @@ def _marks(curve: Curve, base: alt.Chart) -> list[alt.Chart]:
         return [base.mark_point(filled=True, size=90, opacity=1).encode(color=fill)]
     times = curve.kind in ("date", "datetime")
     scale = alt.Scale(type="utc") if times else alt.Scale(zero=False, nice=False)
-    axis = alt.Axis(tickCount=4) if times else alt.Axis(tickCount=5, format="~s")
+    axis = alt.Axis(tickCount=4) if times else alt.Axis(tickCount=5, format=",.4~g")
     base = base.encode(x=alt.X("x:T" if times else "x:Q", title=None, scale=scale, axis=axis))
     line = base.mark_line(interpolate="linear") if not curve.labels else base.mark_point(filled=True)
     dot = base.transform_filter("datum.here").mark_point(filled=True, size=110, opacity=1, color=ink().warm)

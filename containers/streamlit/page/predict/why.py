@@ -54,9 +54,8 @@ def _chart(curve: Curve, held: Any, domain: list[float], model: Model) -> alt.La
     frame["here"] = [value == held for value in curve.values]
     frame["shown"] = curve.labels or [percent(y) if shares else number(y) for y in curve.heights]
     scale = alt.Scale(domain=domain, zero=False, nice=False)
-    axis = alt.Axis(
-        format=".1%" if shares and domain[1] - domain[0] < 0.1 else ".0%" if shares else ",.6~g", tickCount=4, minExtent=38
-    )
+    form = (".1%" if domain[1] - domain[0] < 0.1 else ".0%") if shares else ",.6~g"
+    axis = alt.Axis(format=form, tickCount=4, minExtent=38)
     tips = [alt.Tooltip("x:N", title=" "), alt.Tooltip("shown:N", title="answer")]
     y = alt.Y("y:N", title=None) if curve.labels else alt.Y("y:Q", title=None, scale=scale, axis=axis)
     layers = _marks(curve, alt.Chart(frame, height=HEIGHT).encode(y=y, tooltip=tips))

@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+import itertools
 import json
 import os
 import pickle
@@ -16,8 +17,9 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import nbformat
 import pytest
-from nbformat.v4 import new_code_cell
+from nbformat.v4 import new_code_cell, new_output
 from takehome.errors import TakehomeError
 from takehome.review.review import image
 from takehome.review.room import Container
@@ -279,17 +281,30 @@ def forged(work: Work, path: Path, change: Callable[[Files], Files]) -> Path:
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("built")
-def test_an_honest_submission_reproduces_in_a_container(work: Work, tmp_path: Path) -> None:
-    done = review(work.archive, tmp_path / "review.html")
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "runs      notebooks/submission.ipynb" in done.stdout
-    assert "irises.csv is the same" in done.stdout
-    assert "reproduced" in done.stdout
+def test_an_honest_submission_reproduces_and_is_served_until_it_is_stopped(work: Work, tmp_path: Path) -> None:
+    command = [str(TAKEHOME), "review", str(work.archive), "--page", str(tmp_path / "review.html"), "--serve"]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as served:
+        assert served.stdout
+        said = list(itertools.takewhile(lambda line: not line.startswith("Page "), served.stdout))
+        assert "  runs      notebooks/submission.ipynb" in "".join(said)
+        assert "irises.csv is the same" in "".join(said)
+        assert said[-2].startswith("reproduced")
+        address = said[-1].split()[1].removesuffix("/docs").replace("localhost", "127.0.0.1")
+        for _ in range(120):
+            with contextlib.suppress(httpx.HTTPError):
+                if httpx.get(f"{address}/ready", timeout=5).status_code == 200:
+                    break
+            time.sleep(0.5)
+        row = httpx.get(f"{address}/schema", timeout=5).json()["examples"][0]
+        assert "prediction" in httpx.post(f"{address}/predict", json=row, timeout=10).json()
+        served.terminate()
+        assert served.wait(60) == 0
     page = (tmp_path / "review.html").read_text()
     assert "default-src 'none'" in page
     assert "<script" not in page
     assert 'iframe sandbox=""' in page
     assert "100 random rows of your data" in page
+    assert "answers on 100 rows of your data are " in page
     assert containers() == ""
 
 
@@ -332,15 +347,53 @@ def test_a_notebook_that_edits_its_own_metrics_is_shown_as_such(tmp_path: Path) 
     assert "claims roc_auc 1.0000, but on 100 rows of your data the submitted model reaches 0.0" in page
 
 
+def add_cell(files: Files, source: str, shown: str) -> Files:
+    """Append a cell to the notebook, as if it had been run."""
+    notebook = nbformat.reads(files[NOTEBOOK].decode(), as_version=4)
+    printed = [new_output("stream", name="stdout", text=shown)]
+    count = 1 + sum(cell.cell_type == "code" for cell in notebook.cells)
+    notebook.cells.append(new_code_cell(source, id="added", execution_count=count, outputs=printed))
+    return files | {NOTEBOOK: nbformat.writes(notebook).encode()}
+
+
 @pytest.mark.slow
 @pytest.mark.usefixtures("built")
-def test_a_hostile_model_costs_the_submission_its_verdict_and_nothing_else(work: Work, tmp_path: Path) -> None:
-    path = forged(work, tmp_path / "s.zip", break_model)
-    done = review(path, tmp_path / "review.html")
-    assert done.returncode in (1, 2)
+def test_a_hostile_model_costs_the_submission_its_verdict_and_hides_no_cause(work: Work, tmp_path: Path) -> None:
+    def change(files: Files) -> Files:
+        return add_cell(break_model(files), "import numpy as np\nprint(np.random.rand())", "0.123\n")
+
+    done = review(forged(work, tmp_path / "s.zip", change), tmp_path / "review.html")
+    assert done.returncode == 2
     assert "\x1b" not in done.stdout + done.stderr
-    assert "<script" not in (tmp_path / "review.html").read_text()
+    page = (tmp_path / "review.html").read_text()
+    assert "<script" not in page
+    assert "<b>unseeded randomness</b>, cell 6: NumPy without a seed" in page
     assert not list(work.folder.rglob("owned"))
+    assert containers() == ""
+
+
+FORGES = """
+import os, pathlib, signal
+for process in pathlib.Path('/proc').glob('[0-9]*'):
+    if int(process.name) != os.getpid():
+        try:
+            (process / 'fd/1').write_text({said!r})
+            os.kill(int(process.name), signal.SIGKILL)
+        except OSError:
+            pass
+print('bad')
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("built")
+def test_a_notebook_can_not_write_its_own_verdict(work: Work, tmp_path: Path) -> None:
+    done = work.run("verify", "--json")
+    assert '"verdict": "reproduced"' in done.stdout
+    path = forged(work, tmp_path / "s.zip", lambda files: add_cell(files, FORGES.format(said=done.stdout), "good\n"))
+    done = review(path, tmp_path / "review.html")
+    assert done.returncode == 2
+    assert "the notebook may have written over it" in (tmp_path / "review.html").read_text()
     assert containers() == ""
 
 
@@ -355,23 +408,3 @@ def test_without_docker_foreign_code_runs_only_for_those_who_trust_it(work: Work
     done = review(work.archive, tmp_path / "review.html", "--trust", PATH=path)
     assert (done.returncode, done.stderr) == (0, "")
     assert "without a container: it was trusted" in (tmp_path / "review.html").read_text()
-
-
-@pytest.mark.slow
-@pytest.mark.usefixtures("built")
-def test_the_model_is_served_on_free_ports_until_it_is_stopped(work: Work, tmp_path: Path) -> None:
-    command = [str(TAKEHOME), "review", str(work.archive), "--page", str(tmp_path / "r.html"), "--serve"]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as served:
-        assert served.stdout
-        line = next(line for line in served.stdout if line.startswith("API "))
-        address = line.split()[1].removesuffix("/docs").replace("localhost", "127.0.0.1")
-        for _ in range(120):
-            with contextlib.suppress(httpx.HTTPError):
-                if httpx.get(f"{address}/ready", timeout=5).status_code == 200:
-                    break
-            time.sleep(0.5)
-        row = httpx.get(f"{address}/schema", timeout=5).json()["examples"][0]
-        assert "prediction" in httpx.post(f"{address}/predict", json=row, timeout=10).json()
-        served.terminate()
-        assert served.wait(60) == 0
-    assert containers() == ""

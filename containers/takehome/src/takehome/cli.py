@@ -126,13 +126,15 @@ def submit(
 ) -> None:
     """Verify a notebook, then write submission.zip: notebook, page, slides, model card, model, environment."""
     from takehome.submission.submit import submit  # noqa: PLC0415
-    from takehome.verification.telling import Lines  # noqa: PLC0415
+    from takehome.verification.telling import Lines, show  # noqa: PLC0415
     from takehome.verification.verify import verify  # noqa: PLC0415
 
     path = notebook or Path("submission.ipynb")
     path = path if path.exists() else Settings().notebooks_dir / path
-    with Lines(Console(highlight=False)) as lines:
+    console = Console(highlight=False)
+    with Lines(console) as lines:
         report = verify(path, telling=lines)
+    show(report, console)
     archive = submit(path.absolute(), report, force=force, with_data=with_data)
     print(f"{archive}: {archive.stat().st_size / 1e6:.1f} MB; the same files unpacked: {archive.with_suffix('')}")
 
@@ -149,10 +151,10 @@ def review(
     from takehome.review.serve import serve as serve_it  # noqa: PLC0415
 
     with reviewing.opened(submission) as opened:
-        print(reviewing.announce(opened))
+        print(reviewing.announce(opened), flush=True)
         room = reviewing.find_room(opened, trust=trust)
         verdict = reviewing.review(opened, room, page)
-        print(f"{verdict.value}: {page}")
+        print(f"{verdict.value}: {page}", flush=True)
         if serve:
             serve_it(opened)
     raise typer.Exit(verdict.status)

@@ -78,7 +78,8 @@ def _figures(facts: dict[str, Any], report: Report | None) -> str:
         )
     note = (
         f"The last column is computed outside the run, from the submitted model's answers to {score['rows']:,} random "
-        "rows of your data without their labels (rows that it was trained on are among them)."
+        "rows of your data without their labels (rows that it was trained on are among them). A notebook can print any "
+        "figure; this one it can't."
         if score["found"] is not None
         else f"Not computed outside the run: {escape(score['message'])}."
     )
@@ -92,7 +93,7 @@ def _findings(facts: dict[str, Any], report: Report | None) -> str:
         lines.append(f"<b>{escape(cause.kind.value)}</b>, {where}{escape(cause.message)}")
     if report:
         model = report.model
-        for what, answers in (("example rows", model.examples), ("training rows", model.training)):
+        for what, answers in (("example rows", model.examples), ("rows of your data", model.training)):
             if answers:
                 same = (
                     "the same, bit for bit" if answers.identical else f"apart by up to {answers.largest_difference:.3g}"

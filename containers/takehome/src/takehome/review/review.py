@@ -83,9 +83,10 @@ def review(submission: Submission, room: Room, page: Path) -> Verdict:
     The verdict: that of the run, or `differs` where a claimed figure is far above what the model shows.
     """
     began = time.monotonic()
-    report, reason = _again(submission, room)
     metadata = _metadata(submission)
-    found = _scored(submission, room, metadata)
+    asked = _ask(submission, room, metadata)
+    found = asked.score
+    report, reason = _again(submission, room, metadata, asked)
     claim = _claim(found)
     verdict = report.verdict if report else Verdict.FAILS
     if found.rows and found.found is None:
@@ -155,13 +156,20 @@ def announce(submission: Submission) -> str:
     return plain("\n".join(lines))
 
 
-def _again(submission: Submission, room: Room) -> tuple[Report | None, str]:
+def _again(submission: Submission, room: Room, metadata: Metadata | None, asked: "Asked") -> tuple[Report | None, str]:
+    """Run the notebook in one room, and compare what it gave in another, where nothing of it runs."""
+    if metadata is None:
+        return None, "The submitted model.json is not what takehome writes: there is nothing to compare with."
     notebook = f"{{submission}}/{submission.manifest.notebook}"
+    rows = json.dumps([metadata.examples.rows, asked.rows]).encode()
+    claimed = {name: file.sha256 for name, file in submission.manifest.data.items()}
+    facts = json.dumps({"answers": asked.answers, "claimed": claimed}).encode()
     try:
-        said = room.run(["-I", "-m", "takehome.cli", "verify", "--json", notebook])
+        ran = room.run(["-I", "-m", "takehome.review.again", notebook], rows)
+        said = room.run(["-I", "-m", "takehome.review.judge", notebook], facts + b"\n" + ran, seconds=300)
         return Report.model_validate_json(said), ""
     except ValidationError:
-        return None, "The run printed something that is no report: the notebook may have written over it."
+        return None, "The comparison printed something that is no report."
     except TakehomeError as error:
         return None, str(error)
 
@@ -173,23 +181,34 @@ def _metadata(submission: Submission) -> Metadata | None:
         return None
 
 
-def _scored(submission: Submission, room: Room, metadata: Metadata | None) -> Score:
-    """Ask the submitted model rows without their labels, in a room of its own, and score what it answers out here."""
+@dataclass(frozen=True)
+class Asked:
+    """Rows of the committee's data without their labels, what the submitted model answers, and what that is worth."""
+
+    rows: list[Any]
+    answers: list[Any]
+    score: Score
+
+
+def _ask(submission: Submission, room: Room, metadata: Metadata | None) -> Asked:
+    """Ask the submitted model, in a room of its own, and score what it answers out here."""
     if metadata is None:
-        return Score("", None, None, 0, "model.json can't be read")
+        return Asked([], [], Score("", None, None, 0, "model.json can't be read"))
     model = f"{{models}}/{submission.manifest.model}"
     try:
         drawn = json.loads(
             room.run(["-I", "-m", "takehome.review.draw", f"{model}/model.json", "{static}"], seconds=120)
         )
-        rows = json.dumps(drawn["rows"]).encode()
+        rows = drawn["rows"]
     except TakehomeError as error:
-        return Score("", None, None, 0, str(error))
+        return Asked([], [], Score("", None, None, 0, str(error)))
     try:
-        answers = room.run(["-I", "-m", "takehome.proof", model], rows, seconds=120) if drawn["rows"] else b""
+        said = room.run(["-I", "-m", "takehome.proof", model], json.dumps(rows).encode(), seconds=120) if rows else b""
     except TakehomeError as error:
-        return Score("", None, None, len(drawn["rows"]), str(error))
-    return score(metadata, drawn["truth"], answers)
+        return Asked(rows, [], Score("", None, None, len(rows), str(error)))
+    found = score(metadata, drawn["truth"], said)
+    # What could be scored is a list of answers, one a row.
+    return Asked(rows, json.loads(said)["answers"] if found.found is not None else [], found)
 
 
 def _claim(found: Score) -> str:

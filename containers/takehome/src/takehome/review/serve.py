@@ -26,7 +26,13 @@ def serve(submission: Submission) -> None:
     try:
         _docker("network", "create", f"--opt={apart}", name)
         models = f"--mount=type=bind,src={submission.folder / 'models'},dst=/models,readonly"
-        options = ("--env=PREDICTION_LOG=off", "--user=65534:65534", models, f"{_PORT}:8080")
+        options = (
+            "--env=PREDICTION_LOG=off",
+            "--env=MODELS_DIR=/models",
+            "--user=65534:65534",
+            models,
+            f"{_PORT}:8080",
+        )
         _start(name, "fastapi", *options)
         _start(name, "streamlit", "--env=API_URL=http://fastapi:8080", f"{_PORT}:8501")
         print(

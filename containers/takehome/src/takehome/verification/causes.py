@@ -132,10 +132,13 @@ def _difference(number: int, evidence: Evidence) -> Iterator[Cause]:
 
 def _changed(cell: Code, evidence: Evidence) -> Cause | None:
     """Name a data file that the cell reads, and that is younger than what was saved."""
-    for path in (evidence.place.static / file.name for file in evidence.data.files if file.sha256):
+    for file in (file for file in evidence.data.files if file.sha256):
+        path = evidence.place.static / file.name
         table = re.sub(r"\.(?:csv|csv\.gz|parquet)$", "", path.name)
         read = any(text in (path.name, table) or text.endswith(f"/{path.name}") for text in cell.texts)
-        if read and path.stat().st_mtime > evidence.saved_at + _SECONDS:
+        # Files that were handed over are as young as the copy: what they were is known then.
+        younger = path.stat().st_mtime > evidence.saved_at + _SECONDS
+        if read and (younger if file.expected is None else file.expected != file.sha256):
             message = f"{path.name} was changed after the notebook was saved. Run the notebook again, and save it"
             return Cause(kind=Kind.DATA, cell=cell.number, message=message)
     return None

@@ -3,6 +3,8 @@
 import json
 import subprocess
 import sys
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -34,37 +36,50 @@ def find_kept(store: Store, name: str) -> Path | None:
     return None
 
 
-def compare(kept: Path | None, found: Path | None, folder: Path, rtol: float) -> ModelReport:
+@dataclass(frozen=True)
+class Asked:
+    """What two models answered.
+
+    Attributes
+    ----------
+    examples : the new model, on the example rows of the kept one.
+    kept, found : both, on the same other rows; empty where there are none.
+    """
+
+    examples: list[Answer]
+    kept: list[Answer]
+    found: list[Answer]
+
+
+def compare(old: Metadata | None, new: Metadata | None, ask: Callable[[], Asked], rtol: float) -> ModelReport:
     """Compare two models: their metrics, and their answers on the same rows.
 
     Parameters
     ----------
-    kept, found : the folders of the two versions; None where there is none.
-    folder : where the witness left the training rows, and where files may be written.
+    old, new : what is known of the kept model, and of the one that the run saved; None where there is none.
+    ask : asks both; called only where there are two.
     rtol : relative tolerance of numbers.
     """
-    names = kept.name if kept else None, found.name if found else None
+    names = old.version if old else None, new.version if new else None
     report = ModelReport(outcome=Outcome.NOTHING, saved=names[0], found=names[1])
-    if found is None:
+    if new is None:
+        report.outcome = Outcome.FAILED if old else Outcome.NOTHING
         report.message = "the run saved no model"
         return report
+    report.metrics = _figures(old, new, rtol)
+    if old is None:
+        report.message = f"no model {new.name!r} is kept in the models folder: nothing to compare with"
+        return report
     try:
-        _fill(report, kept, found, folder, rtol)
+        asked = ask()
+        report.examples = compare_answers(old.examples.answers, asked.examples, rtol)
+        report.training = compare_answers(asked.kept, asked.found, rtol) if asked.kept else None
     except TakehomeError as error:
         report.outcome, report.message = Outcome.FAILED, str(error)
-    return report
-
-
-def _fill(report: ModelReport, kept: Path | None, found: Path, folder: Path, rtol: float) -> None:
-    new = Store(found.parent).metadata(found.name)
-    old = Store(kept.parent).metadata(kept.name) if kept else None
-    report.metrics = _figures(old, new, rtol)
-    if kept is None or old is None:
-        report.message = f"no model {new.name!r} is kept in the models folder: nothing to compare with"
-        return
-    report.examples, report.training = _ask(kept, old, found, folder, rtol)
+        return report
     outcomes = [item.outcome for item in (*report.metrics, report.examples, report.training) if item]
     report.outcome = max(outcomes, key=lambda outcome: outcome.rank)
+    return report
 
 
 def _figures(old: Metadata | None, new: Metadata, rtol: float) -> list[Figure]:
@@ -85,20 +100,55 @@ def _figure(one: float | None, other: float | None, rtol: float, *, known: bool)
     return Outcome.CLOSE if agree else Outcome.DIFFERS
 
 
-def _ask(kept: Path, old: Metadata, found: Path, folder: Path, rtol: float) -> tuple[Answers, Answers | None]:
-    """Ask both models, each in a process of its own, side by side."""
+def ask(kept: Path | None, found: Path | None, folder: Path) -> Asked:
+    """Ask both models, each in a process of its own, side by side.
+
+    Parameters
+    ----------
+    kept, found : the folders of the two versions.
+    folder : where the witness left the training rows, and where files may be written.
+
+    Raises
+    ------
+    TakehomeError
+        One of them does not answer.
+    """
+    if kept is None or found is None:
+        raise TakehomeError("There is no second model to ask.")
     rows, training = folder / "examples.json", folder / TRAINING
-    rows.write_text(json.dumps(old.examples.rows), encoding="utf-8")
+    rows.write_text(json.dumps(Store(kept.parent).metadata(kept.name).examples.rows), encoding="utf-8")
     frames = [training] if training.exists() else []
     asked = [_start(found, [rows, *frames]), *([_start(kept, frames)] if frames else [])]
     try:
-        answers, *others = [_finish(process, path.name) for process, path in zip(asked, (found, kept), strict=False)]
+        (examples, *new), *old = [
+            _finish(process, path.name) for process, path in zip(asked, (found, kept), strict=False)
+        ]
     finally:
         for process in asked:
             process.kill()
             process.wait()
-    examples = compare_answers(old.examples.answers, answers[0], rtol)
-    return examples, compare_answers(others[0][0], answers[1], rtol) if others else None
+    return Asked(examples, old[0][0], new[0]) if frames else Asked(examples, [], [])
+
+
+def ask_one(model: Path, files: list[Path]) -> list[list[Answer]]:
+    """Ask one model, in a process of its own.
+
+    Parameters
+    ----------
+    model : the folder of the version.
+    files : each with rows, as JSON (`.json`), or a frame (`.joblib`).
+
+    Raises
+    ------
+    TakehomeError
+        It does not answer.
+    """
+    process = _start(model, files)
+    try:
+        return _finish(process, model.name)
+    finally:
+        process.kill()
+        process.wait()
 
 
 def _start(model: Path, files: list[Path]) -> subprocess.Popen[bytes]:
@@ -120,7 +170,15 @@ def _finish(process: subprocess.Popen[bytes], version: str) -> list[list[Answer]
 
 
 def compare_answers(saved: list[Answer], found: list[Answer], rtol: float) -> Answers:
-    """Compare two models' answers for the same rows, in the same order."""
+    """Compare two models' answers for the same rows, in the same order.
+
+    Raises
+    ------
+    TakehomeError
+        One of them has left out a row.
+    """
+    if len(saved) != len(found):
+        raise TakehomeError(f"The models gave {len(saved):,} and {len(found):,} answers for the same rows.")
     other_labels = sum(a["prediction"] != b["prediction"] for a, b in zip(saved, found, strict=True))
     regression = saved and not isinstance(saved[0]["prediction"], str)
     one, other = _numbers(saved), _numbers(found)

@@ -30,6 +30,7 @@ class Place:
     static: Path
     models: Path
     project: Path | None  # the checkout, where the three folders are in one
+    saved_at: float  # when the notebook was saved, in seconds since 1970
 
     @property
     def new_models(self) -> Path:
@@ -110,7 +111,7 @@ def clean_copy(notebook: Path, settings: Settings) -> Iterator[Place]:
         (folder / "volumes/static").symlink_to(static)
         (folder / "witness").mkdir()
         copy = folder / "volumes/notebooks" / notebook.relative_to(source)
-        yield Place(folder, copy, source, static, models, _project(static))
+        yield Place(folder, copy, source, static, models, _project(static), notebook.stat().st_mtime)
 
 
 def _copy(source: Path, target: Path) -> None:

@@ -4,7 +4,7 @@
 BIN := .venv/bin
 # In the running container, else in the environment of `make local`.
 TAKEHOME = $(if $(shell docker compose ps --quiet --status running python 2>/dev/null),docker compose exec python takehome,\
-  $(MAKE) --no-print-directory .venv/.ready && $(BIN)/takehome)
+  $(MAKE) --silent .venv/.ready && $(BIN)/takehome)
 # Its quick part needs no more than any Python; without one, Compose speaks for itself.
 CHECK = ! command -v python3 >/dev/null || python3 containers/takehome/src/takehome/doctor/quick.py
 ENVIRONMENTS := $(wildcard containers/*/environment.yml)

@@ -1,6 +1,7 @@
 """The model being served: picked up when `current` changes, proved aside, swapped between two requests."""
 
 import asyncio
+import gc
 import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -95,6 +96,9 @@ class Registry:
             return self._refuse(version, f"Model {version} can't be loaded: {type(error).__name__}: {error}")
         if self.refused and self.refused.version == version:
             self.refused = None
+        if self.served is None:  # libraries stay for good: to look through them for garbage took longer than predicting
+            gc.collect()
+            gc.freeze()
         self.served = served
         self.on_swap(served)
         alone = "" if served.batched else ", each row by itself: among others it would get another answer"

@@ -88,6 +88,8 @@ def _ask(folder: Path, metadata: Metadata, seconds: float) -> dict[str, Any]:
         process = subprocess.Popen(
             command, stdin=rows, stdout=reply, stderr=subprocess.DEVNULL, env=environment, start_new_session=True
         )
+        with contextlib.suppress(OSError):  # whoever is being served meanwhile comes first
+            os.setpriority(os.PRIO_PROCESS, process.pid, 5)
         try:
             process.wait(seconds)
         except subprocess.TimeoutExpired:

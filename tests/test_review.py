@@ -230,6 +230,7 @@ def test_foreign_code_reaches_nothing(room: Container) -> None:
     assert said.count("refused") == 15
     assert f"caps {['0' * 16] * 5 + ['1']} 65534" in said
     assert "secrets set()" in said
+    assert room.run(["-I", "-c", "import os; print(os.listdir('/'))"], folders=["models"]).count(b"static") == 0
     assert containers() == ""
 
 

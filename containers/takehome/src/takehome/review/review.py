@@ -203,7 +203,9 @@ def _ask(submission: Submission, room: Room, metadata: Metadata | None) -> Asked
     except TakehomeError as error:
         return Asked([], [], Score("", None, None, 0, str(error)))
     try:
-        said = room.run(["-I", "-m", "takehome.proof", model], json.dumps(rows).encode(), seconds=120) if rows else b""
+        question = ["-I", "-m", "takehome.proof", model]
+        # The data stays outside: it holds the labels.
+        said = room.run(question, json.dumps(rows).encode(), seconds=120, folders=["models"]) if rows else b""
     except TakehomeError as error:
         return Asked(rows, [], Score("", None, None, len(rows), str(error)))
     found = score(metadata, drawn["truth"], said)

@@ -19,6 +19,7 @@ from takehome.errors import TakehomeError
 
 DOCKER = shutil.which("docker") or "docker"
 SECONDS = 900
+ALL = ("submission", "static", "models")
 MOST_BYTES = 64 << 20
 _MOST_WORDS = 8 << 20
 _SECRETS = ("PGPASSWORD", "JUPYTER_TOKEN")
@@ -32,7 +33,9 @@ LIMITS = (
 class Room(Protocol):
     """Runs Python modules of `takehome`; mounted folders are read-only as far as the room can make them so."""
 
-    def run(self, arguments: Sequence[str], given: bytes = b"", *, seconds: float = SECONDS) -> bytes:
+    def run(
+        self, arguments: Sequence[str], given: bytes = b"", *, seconds: float = SECONDS, folders: Sequence[str] = ALL
+    ) -> bytes:
         """Run `python ARGUMENTS`; return what it prints.
 
         Parameters
@@ -40,6 +43,7 @@ class Room(Protocol):
         arguments : of Python; `{submission}`, `{static}` and `{models}` stand for the folders.
         given : its standard input.
         seconds : how long it may take.
+        folders : those that it may see, as far as the room can hide the others.
 
         Raises
         ------
@@ -62,10 +66,14 @@ class Container:
     folders: dict[str, Path]
     user: str = field(default="65534:65534")
 
-    def run(self, arguments: Sequence[str], given: bytes = b"", *, seconds: float = SECONDS) -> bytes:
+    def run(
+        self, arguments: Sequence[str], given: bytes = b"", *, seconds: float = SECONDS, folders: Sequence[str] = ALL
+    ) -> bytes:
         name = f"takehome-review-{secrets.token_hex(6)}"
         inside = _placed(arguments, {name: f"/{name}" for name in self.folders})
-        mounts = [f"--mount=type=bind,src={path},dst=/{key},readonly" for key, path in self.folders.items()]
+        mounts = [
+            f"--mount=type=bind,src={path},dst=/{key},readonly" for key, path in self.folders.items() if key in folders
+        ]
         variables = {
             "HOME": "/tmp", "MODELS_DIR": "/models", "STATIC_DIR": "/static", "NOTEBOOKS_DIR": "/submission/notebooks",
             "CONTAINERS_DIR": "/app/none", "PYTHONPATH": "", "PYTHONDONTWRITEBYTECODE": "1",
@@ -88,7 +96,14 @@ class Trusted:
 
     folders: dict[str, Path]
 
-    def run(self, arguments: Sequence[str], given: bytes = b"", *, seconds: float = SECONDS) -> bytes:
+    def run(  # a process sees what its user sees
+        self,
+        arguments: Sequence[str],
+        given: bytes = b"",
+        *,
+        seconds: float = SECONDS,
+        folders: Sequence[str] = ALL,  # noqa: ARG002
+    ) -> bytes:
         here = _placed(arguments, {name: str(path) for name, path in self.folders.items()})
         variables = {f"{name.upper()}_DIR": str(path) for name, path in self.folders.items() if name != "submission"}
         variables["NOTEBOOKS_DIR"] = str(self.folders["submission"] / "notebooks")

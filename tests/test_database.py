@@ -21,32 +21,14 @@ import pyarrow as pa
 import pyarrow.parquet
 import pytest
 import takehome
+from frames import ODD_TEXTS, frames
 from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 from psycopg2.extensions import connection as Connection  # noqa: N812
 from takehome.database import engine, load_static, read_table
 from takehome.reading import read_arrow
 from takehome.schema import RowSchema
 
 REAL = Path(os.environ.get("REAL_BIRTHS", "/work/shared/data/births.csv.gz"))
-ODD_TEXTS = [
-    "None",
-    "NA",
-    "null",
-    "nan",
-    "NULL",
-    "N/A",
-    "-",
-    "001",
-    "1e5x",
-    "ünï 🦉",
-    'a "b"',
-    "x\ny",
-    "x\r\ny",
-    "\\N",
-    "\\.",
-    " ",
-]
 HEADER = "texts,codes,whole,gaps,big,decimal,yes,maybe,day,moment,zoned,empty\n"
 
 
@@ -326,32 +308,6 @@ def test_real_births(database: Connection, static: Path) -> None:
     pd.testing.assert_frame_equal(table, takehome.read_csv(REAL))
     assert loaded - began < 30
     assert read - loaded < 15
-
-
-TEXTS = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=1, max_size=8)
-COLUMNS = st.one_of(
-    st.just(TEXTS),
-    st.just(st.sampled_from(ODD_TEXTS)),
-    st.just(st.integers(-(2**63), 2**63 - 1)),
-    st.just(st.floats(allow_nan=False, allow_infinity=False)),
-    st.just(st.booleans()),
-    st.just(st.dates(min_value=dt.date(1, 1, 1))),
-    st.just(st.datetimes(min_value=dt.datetime(1, 1, 1))),
-)
-
-
-@st.composite
-def frames(draw: st.DrawFn) -> pd.DataFrame:
-    """Draw a frame of up to 4 columns and 6 rows, with gaps."""
-    names = draw(st.lists(TEXTS.map(lambda s: s[:4]), min_size=1, max_size=4, unique=True))
-    rows = draw(st.integers(1, 6))
-    columns = {}
-    for name in names:
-        cell = draw(COLUMNS)
-        columns[name] = draw(
-            st.lists(st.one_of(st.none(), cell) if draw(st.booleans()) else cell, min_size=rows, max_size=rows)
-        )
-    return pd.DataFrame({name: pd.Series(cells, dtype=object) for name, cells in columns.items()})
 
 
 @pytest.mark.usefixtures("postgres")

@@ -204,8 +204,13 @@ def fill(page: Page, name: str, column: dict[str, Any], value: Any) -> None:
         if field.is_checked() != value:
             field.locator("xpath=ancestor::label").click()
         return
-    if value is None and column["x-kind"] not in ("number", "integer", "text"):
-        return  # how the field starts, or how it was left
+    if value is None and field.get_attribute("role") == "combobox":
+        clear = field.locator("xpath=ancestor::*[@data-testid='stSelectbox']").get_by_label("Clear value")
+        if clear.count():  # else it is empty already
+            clear.click()
+        return
+    if value is None and column["x-kind"] in ("date", "datetime"):
+        return  # how the field starts
     if column["x-kind"] in ("date", "datetime"):
         field.get_by_role("spinbutton").first.click()
         page.keyboard.type(re.sub(r"\D", "", value)[: 8 if column["x-kind"] == "date" else 12])

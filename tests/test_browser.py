@@ -545,11 +545,16 @@ def test_bad_file_is_told_by_line_and_column(tab: Page, births: Pair) -> None:
 
 
 def test_model_page_tells_quality_drift_and_versions(tab: Page, births: Pair) -> None:
-    requests.post(f"{births.api.url}/predict", json=[CURL] * 50, timeout=10)
     version = requests.get(f"{births.api.url}/ready", timeout=5).json()["version"]
-    wait_until(lambda: births.sql(f"SELECT 1 FROM drift WHERE model_version = '{version}'") != [], "drift is known")
+    drift = tab.get_by_label("Drift by column").get_by_role("row")
+    births.sql(f"DELETE FROM predictions WHERE model_version = '{version}'")
     tab.set_viewport_size({"width": 1280, "height": 1400})
-    tab.goto(f"{births.form.url}/model")
+    for rows, total, band in ((50, 50, "too few rows"), (250, 300, "another population")):
+        requests.post(f"{births.api.url}/predict", json=[CURL] * rows, timeout=10)
+        known = f"SELECT 1 FROM drift WHERE model_version = '{version}' AND rows >= {total}"
+        wait_until(lambda known=known: births.sql(known) != [], "drift is known")
+        tab.goto(f"{births.form.url}/model")
+        expect(drift.filter(has_text="age_group")).to_contain_text(band, timeout=SOON)
     model = requests.get(f"{births.api.url}/model", timeout=5).json()
     low, high = model["intervals"]["roc_auc"]
     metrics = tab.get_by_label("Metrics on held-out rows").get_by_role("row")
@@ -558,7 +563,7 @@ def test_model_page_tells_quality_drift_and_versions(tab: Page, births: Pair) ->
         expect(chart(tab, curve)).to_be_visible()
     confusion = tab.get_by_label("Rows by true class and predicted class").get_by_role("row").nth(2)
     expect(confusion).to_contain_text(f"{model['confusion']['counts'][1][1]:,}")
-    expect(tab.get_by_label("Drift by column").get_by_role("row")).to_have_count(1 + len(CURL))
+    expect(drift).to_have_count(1 + len(CURL))
     expect(tab.get_by_label("Versions").get_by_role("row").filter(has_text="scikit-learn")).to_be_visible()
     expect(tab.get_by_text("serving")).to_be_visible()
     picture(tab, "model-desktop-light")

@@ -149,7 +149,7 @@ def test_four_doors_open_and_close_and_nothing_is_lost(start: Start, clone: Path
     prefix = ordinary() if user == "ordinary" else []
     began = time.monotonic()
     local = start(*prefix)
-    local.wait_for("  Form         http")
+    local.wait_for("  Page         http")
     first = time.monotonic() - began
     assert (
         local.get("python", "/api")
@@ -167,7 +167,7 @@ def test_four_doors_open_and_close_and_nothing_is_lost(start: Start, clone: Path
 
     began = time.monotonic()
     again = start(*prefix)
-    again.wait_for("  Form         http")
+    again.wait_for("  Page         http")
     later = time.monotonic() - began
     again.wait_for("coins: unchanged")
     assert again.ask("SELECT answer FROM mine") == [(42,)]
@@ -209,7 +209,7 @@ def test_second_server_and_taken_port_are_refused(start: Start, clone: Path, fre
 @pytest.mark.parametrize("victim", ["postgres", "python", "fastapi", "streamlit"])
 def test_one_that_dies_stops_all(start: Start, clone: Path, victim: str) -> None:
     local = start()
-    local.wait_for("  Form         http")
+    local.wait_for("  Page         http")
     os.kill(local.pid(victim), signal.SIGKILL)
     assert local.end() == 1
     assert f"takehome: {victim} ended with exit code -9. Its last lines:" in local.output()
@@ -220,7 +220,7 @@ def test_one_that_dies_stops_all(start: Start, clone: Path, victim: str) -> None
 @pytest.mark.parametrize("also_the_leash", [False, True])
 def test_killed_supervisor_leaves_no_orphan(start: Start, clone: Path, also_the_leash: bool) -> None:
     local = start()
-    local.wait_for("  Form         http")
+    local.wait_for("  Page         http")
     if also_the_leash:
         leash = next(p for p in psutil.Process(local.process.pid).children() if "leash.py" in " ".join(p.cmdline()))
         leash.kill()
@@ -229,7 +229,7 @@ def test_killed_supervisor_leaves_no_orphan(start: Start, clone: Path, also_the_
     else:
         local.end(signal.SIGKILL)
     again = start()  # at once: it waits for what is still stopping
-    again.wait_for("  Form         http")
+    again.wait_for("  Page         http")
     assert again.ask("SELECT count(*) FROM coins") == [(60,)]
     again.end(signal.SIGINT)
     assert left_of(clone, 2) == []
@@ -321,7 +321,7 @@ def test_the_example_itself(start: Start, clone: Path) -> None:
         shutil.copy(ROOT / "volumes" / name, clone / "volumes" / name)
     began = time.monotonic()
     local = start()
-    local.wait_for("  Form         http", 240)
+    local.wait_for("  Page         http", 240)
     print(f"everything answers after {time.monotonic() - began:.0f} s")
     url = f"http://127.0.0.1:{local.ports['fastapi']}/predict"
     row = {

@@ -14,7 +14,7 @@ def addresses(settings: Settings) -> str:
         "JupyterLab": f"http://127.0.0.1:{settings.jupyter_port}",
         "PostgreSQL": f"postgresql://local@127.0.0.1:{settings.postgres_port}/local",
         "API": f"http://127.0.0.1:{settings.api_port}/docs",
-        "Form": f"http://127.0.0.1:{settings.streamlit_port}",
+        "Page": f"http://127.0.0.1:{settings.streamlit_port}",
     }
     return "\n".join(["Ready.", *(f"  {name:<12} {address}" for name, address in services.items())])
 

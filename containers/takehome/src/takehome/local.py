@@ -181,6 +181,6 @@ def _addresses(settings: Settings) -> str:
             f"  JupyterLab   http://127.0.0.1:{settings.jupyter_port}",
             f"  PostgreSQL   postgresql://local@127.0.0.1:{settings.postgres_port}/local",
             f"  API          http://127.0.0.1:{settings.api_port}/docs",
-            f"  Form         http://127.0.0.1:{settings.streamlit_port}",
+            f"  Page         http://127.0.0.1:{settings.streamlit_port}",
         )
     )

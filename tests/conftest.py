@@ -1,6 +1,7 @@
 """Real things for the tests to stand on, and one plain line for each part that could not be tested here."""
 
 import os
+import shutil
 import socket
 import tempfile
 from collections import Counter
@@ -13,6 +14,7 @@ from takehome.cluster import find_cluster
 from takehome.crew import Crew
 from takehome.lock import lock
 from takehome.server import connect
+from work import Work, make_work
 
 ROOT = Path(__file__).parents[1]
 Need = Callable[[str, bool, str], None]
@@ -91,3 +93,13 @@ def database(postgres: int) -> Iterator[psycopg2.extensions.connection]:
         cursor.execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
     yield connection
     connection.close()
+
+
+@pytest.fixture(scope="module")
+def work() -> Iterator[Work]:
+    """Give a finished assignment that was submitted, with its data."""
+    work = make_work()
+    done = work.run("submit", "--with-data")
+    assert done.returncode == 0, done.stdout + done.stderr
+    yield work
+    shutil.rmtree(work.folder)

@@ -163,16 +163,6 @@ def test_an_archive_cut_anywhere_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def work() -> Iterator[Work]:
-    """Give a finished assignment that was submitted, with its data."""
-    work = make_work()
-    done = work.run("submit", "--with-data")
-    assert done.returncode == 0, done.stdout + done.stderr
-    yield work
-    shutil.rmtree(work.folder)
-
-
-@pytest.fixture(scope="module")
 def built(need: Any) -> Iterator[str]:
     """Build the image that submissions run in, under a name of its own."""
     engine = shutil.which("docker") and subprocess.run(["docker", "info"], capture_output=True, check=False)

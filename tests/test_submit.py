@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import shutil
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +12,7 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from takehome.submission.deck import deck
 from takehome.submission.page import notebook_page
-from work import Work, make_work
+from work import Work
 
 PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 HOSTILE = (
@@ -27,16 +26,6 @@ HOSTILE = (
     '<iframe src="https://evil.example/"></iframe><form action="https://evil.example/"><button>go</button></form>',
     "<math><mtext><table><mglyph><style><img src=x onerror=\"document.title = 'owned'\"></style></mglyph></table>",
 )
-
-
-@pytest.fixture(scope="module")
-def work() -> Iterator[Work]:
-    """Give a finished assignment that was submitted."""
-    work = make_work()
-    done = work.run("submit", "--with-data")
-    assert done.returncode == 0, done.stdout + done.stderr
-    yield work
-    shutil.rmtree(work.folder)
 
 
 @pytest.fixture(scope="module")
@@ -84,9 +73,9 @@ def test_the_archive_holds_all_that_its_manifest_lists(work: Work) -> None:
     assert manifest["data"].keys() == {"irises.csv"}
 
 
-def test_the_same_work_gives_the_same_bytes(work: Work) -> None:
+def test_the_same_work_gives_the_same_bytes_by_the_path_of_the_host_too(work: Work) -> None:
     before = work.archive.read_bytes()
-    assert work.run("submit", "--with-data").returncode == 0
+    assert work.run("submit", "somewhere/else/notebooks/submission.ipynb", "--with-data").returncode == 0
     assert work.archive.read_bytes() == before
 
 
@@ -125,7 +114,6 @@ def test_the_card_has_the_figures_and_the_candidates_own_words(work: Work) -> No
 
 @pytest.mark.slow
 def test_page_and_slides_open_without_a_network(work: Work, browser: Any) -> None:
-    work.run("submit") if not work.archive.with_suffix("").exists() else None
     folder = work.archive.with_suffix("")
     page, complaints = look(browser, folder / "notebook.html")
     assert page.title() == "Irises"

@@ -64,10 +64,9 @@ def train(notebook: Annotated[Path | None, typer.Argument(help="Default: submiss
     """Run a notebook from top to bottom without opening it; the model that it saves is served."""
     from takehome.notebook import train  # noqa: PLC0415
 
-    folder, store = Settings().notebooks_dir, Store(Settings().models_dir)
-    before, path = _current(store), notebook or Path("submission.ipynb")
-    here = folder / path.name  # also where the path is the host's
-    train(path if path.exists() or not here.exists() else here)
+    store = Store(Settings().models_dir)
+    before = _current(store)
+    train(_found(notebook))
     saved = _current(store)
     print(f"Model {saved} is current." if saved != before else "No model was saved: end with takehome.save_model(...).")
 
@@ -107,10 +106,9 @@ def verify(
     from takehome.verification.telling import Lines, show  # noqa: PLC0415
     from takehome.verification.verify import verify  # noqa: PLC0415
 
-    console, path = Console(stderr=as_json, highlight=False), notebook or Path("submission.ipynb")
-    path = path if path.exists() else Settings().notebooks_dir / path.name  # the path may be the host's
+    console = Console(stderr=as_json, highlight=False)
     with Lines(console) as lines:
-        report = verify(path, rtol=rtol, timeout=timeout, telling=lines)
+        report = verify(_found(notebook), rtol=rtol, timeout=timeout, telling=lines)
     if as_json:
         print(report.model_dump_json(indent=1))
     else:
@@ -129,9 +127,7 @@ def submit(
     from takehome.verification.telling import Lines, show  # noqa: PLC0415
     from takehome.verification.verify import verify  # noqa: PLC0415
 
-    path = notebook or Path("submission.ipynb")
-    path = path if path.exists() else Settings().notebooks_dir / path
-    console = Console(highlight=False)
+    path, console = _found(notebook), Console(highlight=False)
     with Lines(console) as lines:
         report = verify(path, telling=lines)
     show(report, console)
@@ -166,6 +162,13 @@ def doctor() -> None:
     from takehome.doctor import doctor  # noqa: PLC0415
 
     raise typer.Exit(doctor.main())
+
+
+def _found(notebook: Path | None) -> Path:
+    """Return where a notebook is: as named, or by its name among the notebooks, since the path may be the host's."""
+    path = notebook or Path("submission.ipynb")
+    here = Settings().notebooks_dir / path.name
+    return path if path.exists() or not here.exists() else here
 
 
 def _current(store: Store) -> str | None:

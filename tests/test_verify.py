@@ -16,6 +16,9 @@ import pytest
 from corpus.cells import Cell, write
 from corpus.faults import DRIFTS, IMPORTS, STOPS, Drift, Stop
 from corpus.harmless import DRAWN, HARMLESS, picture
+from takehome import load_model
+from takehome.review.again import again as rerun
+from takehome.review.judge import judge
 from takehome.verification import Report, Verdict, verify
 from takehome.verification.data import fingerprints
 from takehome.verification.report import Kind, Outcome
@@ -153,7 +156,7 @@ def test_what_differs_is_shown_like_a_diff(project: Path) -> None:
     assert [cell.outcome for cell in report.cells[4:6]] == [Outcome.DIFFERS, Outcome.CLOSE]
 
 
-def test_a_model_is_compared_with_the_kept_one(project: Path, tmp_path: Path) -> None:
+def test_a_model_is_compared_with_the_kept_one(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write(project / "volumes/notebooks/loans.ipynb", *model_cells("LogisticRegression()"))
     before = fingerprints(project)
     first = verify(path)
@@ -161,20 +164,24 @@ def test_a_model_is_compared_with_the_kept_one(project: Path, tmp_path: Path) ->
     assert "nothing to compare with" in first.model.message
     assert fingerprints(project) == before, "nothing in the work tree is changed"
 
-    kept = tmp_path / "models"
-    environment = os.environ | {"MODELS_DIR": str(kept)}
-    subprocess.run([TAKEHOME, "train", str(path)], env=environment, check=True, capture_output=True)
-    version = kept / (kept / "current").read_text().strip()
-    again = verify(path, kept=version)
+    monkeypatch.setenv("MODELS_DIR", str(tmp_path / "models"))
+    subprocess.run([TAKEHOME, "train", str(path)], check=True, capture_output=True)
+    version = (tmp_path / "models/current").read_text().strip()
+    again = verify(path)
     assert (again.verdict, again.model.outcome, again.data.outcome) == (Verdict.REPRODUCED, Outcome.SAME, Outcome.SAME)
-    assert (again.model.saved, again.model.training.rows, again.model.training.identical) == (version.name, 300, True)
+    assert (again.model.saved, again.model.training.rows, again.model.training.identical) == (version, 300, True)
     assert {figure.outcome for figure in again.model.metrics} == {Outcome.SAME}
 
     other = write(project / "volumes/notebooks/forest.ipynb", *model_cells("RandomForestClassifier(20)"))
-    loose = verify(other, kept=version, claimed={"loans.csv": "0" * 64})
+    loose = verify(other)
     assert (loose.verdict, loose.model.outcome) == (Verdict.DIFFERS, Outcome.DIFFERS)
     assert loose.model.training.largest_difference > 0.01
-    assert [(cause.kind, cause.cell) for cause in loose.causes] == [(Kind.DATA, None), (Kind.RANDOM, 3)]
+    assert [(cause.kind, cause.cell) for cause in loose.causes] == [(Kind.RANDOM, 3)]
+
+    examples = load_model().metadata.examples
+    judged = judge(other, rerun(other, [examples.rows, []]), [], {"loans.csv": "0" * 64})
+    assert (judged.verdict, judged.model.outcome) == (Verdict.DIFFERS, Outcome.DIFFERS)
+    assert [(cause.kind, cause.cell) for cause in judged.causes] == [(Kind.DATA, None), (Kind.RANDOM, 3)]
 
 
 def test_a_notebook_saved_without_outputs_only_has_to_run(project: Path) -> None:

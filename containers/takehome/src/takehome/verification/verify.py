@@ -1,7 +1,6 @@
 """Run a notebook again in a clean place, and hold all that comes out against what is saved."""
 
 import time
-from collections.abc import Mapping
 from pathlib import Path
 
 from takehome.errors import TakehomeError
@@ -18,26 +17,17 @@ from takehome.verification.run import TIMEOUT, run
 from takehome.verification.telling import Telling
 
 
-def verify(  # noqa: PLR0913
-    notebook: Path,
-    *,
-    rtol: float = RTOL,
-    timeout: int = TIMEOUT,
-    kept: Path | None = None,
-    claimed: Mapping[str, str] | None = None,
-    telling: Telling | None = None,
-) -> Report:
+def verify(notebook: Path, *, rtol: float = RTOL, timeout: int = TIMEOUT, telling: Telling | None = None) -> Report:
     """Run a notebook again and compare: its cells, its model, the environment and the data.
 
-    The folders are those of `Settings`; nothing in them is changed.
+    The folders are those of `Settings`; nothing in them is changed. The model is held against the one of its name that
+    is served, or else was saved last.
 
     Parameters
     ----------
     notebook : an `.ipynb` file.
     rtol : relative tolerance of numbers.
     timeout : seconds that a cell may take.
-    kept : folder of the model version to compare with; default: the served one, or else the newest, of its name.
-    claimed : SHA-256 by name of the files in the static folder, if somebody claims what they were.
     telling : who is told how far it is; default: nobody.
 
     Returns
@@ -59,11 +49,10 @@ def verify(  # noqa: PLR0913
         ran = run(saved, place, timeout, comparison)
         found = new_version(Store(place.new_models))
         new = _metadata(found)
-        if new and kept is None:
-            kept = model.find_kept(Store(place.models), new.name)
+        kept = model.find_kept(Store(place.models), new.name) if new else None
         old = _metadata(kept)
         models = model.compare(old, new, lambda: model.ask(kept, found, place.witness), rtol)
-        report = comparison.report(ran, models, old=old, new=new, files=files, claimed=claimed)
+        report = comparison.report(ran, models, old=old, new=new, files=files)
     report.seconds = round(time.monotonic() - began, 1)
     return report
 

@@ -123,14 +123,7 @@ def save_model(  # noqa: PLR0913  # each is something that only the notebook kno
         "histogram": histogram(schema, X),
         "data": _fingerprint(X, y),
     }
-    store = Store(Path(models_dir or Settings().models_dir))
-    version, staged = store.stage()
-    try:
-        _write(estimator, staged, known | {"version": version})
-        store.commit(staged, version)
-    except BaseException:
-        shutil.rmtree(staged, ignore_errors=True)
-        raise
+    version = _commit(estimator, known, Store(Path(models_dir or Settings().models_dir)))
     print(f"Saved {name!r} as {version}: a fresh process gives the same answers for {len(some)} example rows.")
     return version
 
@@ -239,6 +232,18 @@ def _results(  # noqa: PLR0913, PLR0917  # what is asked of the estimator, under
             "columns that it was fitted on, in their order, and held-out rows of the same kind."
         ) from error
     return answers, decided, judged
+
+
+def _commit(estimator: Estimator, known: dict[str, Any], store: Store) -> str:
+    """Write a model aside and serve it once it is proved; whatever goes wrong leaves nothing behind."""
+    version, staged = store.stage()
+    try:
+        _write(estimator, staged, known | {"version": version})
+        store.commit(staged, version)
+    except BaseException:
+        shutil.rmtree(staged, ignore_errors=True)
+        raise
+    return version
 
 
 def _write(estimator: Estimator, folder: Path, known: dict[str, Any]) -> None:

@@ -20,6 +20,7 @@ import joblib
 
 from takehome.errors import TakehomeError
 
+# What pickling is known to end with, by what refuses: pickle, cloudpickle, or the object's own `__reduce__`.
 _ERRORS = (pickle.PicklingError, TypeError, AttributeError, ValueError, NotImplementedError, RecursionError)
 
 
@@ -53,6 +54,7 @@ class _Nowhere:
     """A file to look what would be written."""
 
     def write(self, content: Any) -> int:
+        """Take note of nothing."""
         return len(content)
 
 
@@ -65,6 +67,7 @@ class _Pickler(cloudpickle.Pickler):
         self.function: FunctionType | None = None
 
     def reducer_override(self, obj: Any) -> Any:
+        """Say how an object is written: pickle asks this before anything else."""
         if isinstance(obj, CodeType):  # a cell's file name holds the kernel's process number
             return self.dispatch_table[CodeType](obj.replace(co_filename=f"<{Path(obj.co_filename).name}>"))
         reduced = super().reducer_override(obj)

@@ -69,6 +69,7 @@ class Container:
     def run(
         self, arguments: Sequence[str], given: bytes = b"", *, seconds: float = SECONDS, folders: Sequence[str] = ALL
     ) -> bytes:
+        """Run in a container, as `Room.run` says; it is gone afterwards, however the run ends."""
         name = f"takehome-review-{secrets.token_hex(6)}"
         inside = _placed(arguments, {name: f"/{name}" for name in self.folders})
         mounts = [
@@ -96,7 +97,7 @@ class Trusted:
 
     folders: dict[str, Path]
 
-    def run(  # a process sees what its user sees
+    def run(
         self,
         arguments: Sequence[str],
         given: bytes = b"",
@@ -104,6 +105,7 @@ class Trusted:
         seconds: float = SECONDS,
         folders: Sequence[str] = ALL,  # noqa: ARG002
     ) -> bytes:
+        """Run in a process of this machine, as `Room.run` says; it sees what its user sees."""
         here = _placed(arguments, {name: str(path) for name, path in self.folders.items()})
         variables = {f"{name.upper()}_DIR": str(path) for name, path in self.folders.items() if name != "submission"}
         variables["NOTEBOOKS_DIR"] = str(self.folders["submission"] / "notebooks")

@@ -46,6 +46,7 @@ def unpack(path: Path, folder: Path) -> Manifest:
             for name, listed in manifest.files.items():
                 _take(archive, archive.getinfo(name), listed, folder / name)
             return manifest
+    # What zipfile gives of itself for broken, encrypted or unknown content; our own refusals are not among them.
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, ValueError, RuntimeError) as error:
         raise TakehomeError(f"{path.name} is no whole zip archive ({str(error)[:120]!a}). Ask for it again.") from None
     except OSError as error:

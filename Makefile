@@ -34,8 +34,9 @@ bench: .venv/.ready ## Measure the API beside others (12 minutes; needs wrk): ta
 new: ## Write a notebook for a file: make new DATA=volumes/static/loans.csv TARGET=defaulted
 	@$(TAKEHOME) new '$(DATA)' --target '$(TARGET)'
 
+# In the container the data is read-only: this command alone is given it to write.
 convert: ## Rewrite a file as UTF-8 with commas, where reading asks for it: make convert DATA=volumes/static/loans.csv
-	@$(subst exec,run --rm --no-deps --volume ./volumes/static:/static,$(TAKEHOME)) convert '$(DATA)'
+	@$(subst exec,run --rm --no-deps --volume '$(CURDIR)/volumes/static:/writable/static' --env STATIC_DIR=/writable/static,$(TAKEHOME)) convert '$(DATA)'
 
 train: ## Run a notebook, whose model is then served: make train NOTEBOOK=volumes/notebooks/loans.ipynb
 	@$(TAKEHOME) train $(if $(NOTEBOOK),'$(NOTEBOOK)')

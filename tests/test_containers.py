@@ -298,6 +298,27 @@ def test_predictions_go_on_and_are_logged_whatever_befalls_postgresql(stack: Sta
     wait(lambda: stack.query(logged)[0] == sent, 60)
 
 
+def test_own_data_goes_from_a_file_to_a_served_model_and_a_submission(stack: Stack) -> None:
+    rows = [f"{10 + i % 7},5;{'grün' if i % 3 else 'rot'};{'ja' if (i * 7) % 11 > 4 else 'nein'}" for i in range(200)]
+    hats = stack.folder / "volumes/static/hats.csv"
+    hats.write_text("\n".join(["größe;farbe;verkauft", *rows]) + "\n", encoding="cp1252")
+    data, notebook = "DATA=volumes/static/hats.csv", "NOTEBOOK=volumes/notebooks/hats.ipynb"
+    assert "make convert DATA=volumes/static/hats.csv" in stack.run("make", "new", data, "TARGET=verkauft", check=False)
+    said = stack.execute("python", "takehome", "convert", "volumes/static/hats.csv", check=False)
+    assert "can't be replaced" in said
+    assert "Traceback" not in said
+    assert "200 rows. Decimal commas became points." in stack.run("make", "convert", data)
+    assert hats.stat().st_uid == stack.owner
+    stack.run("make", "new", data, "TARGET=verkauft")
+    before = stack.version()
+    stack.run("make", "train", notebook)
+    wait(lambda: stack.version() != before, 10)
+    row = {"größe": 12.5, "farbe": "rot"}
+    assert httpx.post(f"{stack.url('API')}/predict", json=row).json()["prediction"] in ("ja", "nein")
+    assert "reproduced in " in stack.run("make", "submit", notebook)
+    assert (stack.folder / "volumes/submission/submission.zip").stat().st_uid == stack.owner
+
+
 def test_a_model_saved_in_the_notebook_is_served(stack: Stack) -> None:
     before = stack.version()
     code = """

@@ -1,7 +1,7 @@
 """Rewriting a file as the reading rule wants it: UTF-8, with commas."""
 
-import os
 import re
+from contextlib import suppress
 from pathlib import Path
 
 import pyarrow as pa
@@ -76,9 +76,10 @@ def _replace(path: Path, original: Path, table: pa.Table) -> None:
     try:
         with pa.output_stream(str(new), compression=packed) as sink:
             pa.csv.write_csv(pa.table({n: table[n].cast(pa.string()) for n in table.column_names}), sink)
-        os.link(path, original)
-        new.replace(path)
+        path.rename(original)  # no hard link: folders that Docker shares may not know them, nor allow them to strangers
+        new.rename(path)
     except OSError as error:
         raise TakehomeError(f"{path} can't be replaced: {error.strerror}. In Docker: make convert DATA=…") from error
     finally:
-        new.unlink(missing_ok=True)
+        with suppress(OSError):  # where nothing can be written, nothing can be removed
+            new.unlink(missing_ok=True)

@@ -107,7 +107,7 @@ def _answers(url: str) -> bool:
         return False
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser(need: Callable[[str, bool, str], None]) -> Iterator[Browser]:
     """Run the browser that is installed here."""
     path = next(filter(None, map(shutil.which, BROWSERS)), None)
@@ -127,6 +127,7 @@ def tab(browser: Browser) -> Iterator[Page]:
     page.on("websocket", lambda socket: asked.append(socket.url))
     yield page
     shown = page.inner_text("body")
+    print(shown)  # pytest shows it where the test has failed
     context.close()
     foreign = [url for url in asked if urlsplit(url).hostname not in (None, "127.0.0.1")]
     assert not foreign
@@ -150,7 +151,7 @@ class Pair:
             return cursor.fetchall() if cursor.description else []
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def store(free_port: Callable[[], int]) -> Iterator[int]:
     """Run PostgreSQL as the house sets it up, with the roles and tables of the services. Gives its port."""
     port = free_port()
@@ -175,7 +176,7 @@ def _listens(port: int) -> bool:
         return False
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def service(free_port: Callable[[], int]) -> Iterator[Callable[..., Service]]:
     """Return a function that gives a service on a free port; all are stopped at the end."""
     made: list[Service] = []
@@ -189,7 +190,7 @@ def service(free_port: Callable[[], int]) -> Iterator[Callable[..., Service]]:
         one.stop()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def pair(service: Callable[..., Service], store: int) -> Callable[[Path], Pair]:
     """Return a function that starts both before a models folder."""
 
@@ -202,7 +203,7 @@ def pair(service: Callable[..., Service], store: int) -> Callable[[Path], Pair]:
     return make
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def births(pair: Callable[[Path], Pair], tmp_path_factory: pytest.TempPathFactory) -> Pair:
     """Run both with a model of the example data."""
     folder = tmp_path_factory.mktemp("births")
@@ -219,7 +220,7 @@ def births(pair: Callable[[Path], Pair], tmp_path_factory: pytest.TempPathFactor
     return running
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def workshop(pair: Callable[[Path], Pair], tmp_path_factory: pytest.TempPathFactory) -> Pair:
     """Run both for models that come and go."""
     return pair(tmp_path_factory.mktemp("workshop"))
@@ -383,7 +384,8 @@ def test_pages_fit_a_phone(tab: Page, births: Pair, scheme: str) -> None:
             expect(tab.get_by_test_id("stVegaLiteChart").first).to_be_visible(timeout=SOON)
         picture(tab, f"{name}-phone-{scheme}")
         for scroller in ("document.documentElement", "document.querySelector('[data-testid=stMain]')"):
-            assert tab.evaluate(f"{scroller}.scrollWidth") <= SIZES["phone"]["width"], name
+            # Charts are drawn at their own width before they get that of the page.
+            tab.wait_for_function(f"{scroller}.scrollWidth <= {SIZES['phone']['width']}", timeout=SOON)
 
 
 def test_every_kind_of_column_is_shown_and_sent_as_it_is(tab: Page, workshop: Pair) -> None:

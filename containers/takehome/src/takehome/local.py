@@ -18,6 +18,7 @@ from takehome.cluster import Cluster, find_cluster
 from takehome.crew import Crew
 from takehome.errors import TakehomeError
 from takehome.lock import lock
+from takehome.project import project
 
 _ROLES = {"python": "local", "fastapi": "api", "streamlit": "page"}
 
@@ -51,7 +52,7 @@ def run() -> None:
     TakehomeError
         This is no clone of the project, a port is taken, the data folder is in use, or a service has ended.
     """
-    root = _root()
+    root = project()
     settings = _settings(root)
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)
@@ -65,14 +66,6 @@ def run() -> None:
                 _watch(crew, settings)
     except KeyboardInterrupt:
         print("Stopped.")
-
-
-def _root() -> Path:
-    here = Path.cwd()
-    for folder in (here, *here.parents):
-        if (folder / "containers" / "fastapi" / "start.py").is_file():
-            return folder
-    raise TakehomeError(f"{here} is not inside a clone of the project. Change into the clone, then: make local")
 
 
 def _settings(root: Path) -> Settings:

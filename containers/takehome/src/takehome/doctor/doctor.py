@@ -11,8 +11,10 @@ from rich.console import Console
 from takehome.doctor.quick import Finding, engine, folders, line_ends, major, ports, run
 from takehome.doctor.quick import database as database_version
 from takehome.errors import TakehomeError
+from takehome.project import project
 from takehome.settings import Settings
 from takehome.store import Store
+from takehome.verification.environment import find_lock, normal
 
 _DISK, _MEMORY = 5 << 30, 4 << 30
 _LAN_SAFE_ENGINE = 28
@@ -28,21 +30,6 @@ def main() -> int:
     if not found:
         console.print("Nothing is wrong here.")
     return int(any(finding.stops for finding in found))
-
-
-def project() -> Path:
-    """Return the folder of the project that this is run in.
-
-    Raises
-    ------
-    TakehomeError
-        This is no clone of the project.
-    """
-    here = Path.cwd()
-    for folder in (here, *here.parents):
-        if (folder / "docker-compose.yml").is_file() and (folder / "containers").is_dir():
-            return folder
-    raise TakehomeError(f"{here} is not in a clone of the project. Change to its folder: cd ...")
 
 
 def examine(root: Path) -> Iterator[Finding]:
@@ -99,11 +86,11 @@ def disk(root: Path) -> Iterator[Finding]:
 
 def lock(root: Path) -> Iterator[Finding]:
     """Look for packages that are named, but not in the lock."""
-    locked = set(_locked(root))
+    locked = find_lock(root)
     for path in sorted((root / "containers").glob("*/environment.yml")):
         _, _, pip = path.read_text(encoding="utf-8").partition("- pip:\n")
-        named = {_name(line) for line in re.findall(r"^\s*-\s*([A-Za-z0-9][\w.-]*)", pip, re.M)}
-        if missing := sorted(named - locked):
+        named = {normal(line) for line in re.findall(r"^\s*-\s*([A-Za-z0-9][\w.-]*)", pip, re.M)}
+        if missing := sorted(named - locked.keys()):
             what = f"{path.relative_to(root)} names {', '.join(missing)}, which the lock doesn't have"
             yield Finding(what, "make lock", stops=False)
 
@@ -117,17 +104,8 @@ def model(root: Path) -> Iterator[Finding]:
     except TakehomeError as error:
         yield Finding(f"the current model can't be read ({error})", "make train", stops=False)
         return
-    locked = _locked(root)
-    other = [f"{name} {saved}" for name, saved in packages.items() if locked.get(_name(name), saved) != saved]
+    locked = find_lock(root)
+    other = [f"{name} {saved}" for name, saved in packages.items() if saved not in locked.get(normal(name), {saved})]
     if other:
         what = f"model {version} was saved with {', '.join(other)}, and the lock has other versions"
         yield Finding(what, "docker compose up --build, then make train", stops=False)
-
-
-def _locked(root: Path) -> dict[str, str]:
-    text = (root / "containers" / "constraints.txt").read_text(encoding="utf-8")
-    return {_name(name): version for name, version in re.findall(r"^([\w.-]+)(?:\[.*?\])?==([^\s;]+)", text, re.M)}
-
-
-def _name(package: str) -> str:
-    return re.sub(r"[-_.]+", "-", package).lower()

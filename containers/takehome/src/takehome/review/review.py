@@ -13,9 +13,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from takehome.doctor.doctor import project
 from takehome.errors import TakehomeError
 from takehome.metadata import Metadata, read_metadata
+from takehome.project import project
 from takehome.review.room import DOCKER, Container, Room, Trusted, engine_answers, plain
 from takehome.review.score import Score, score
 from takehome.submission.archive import unpack

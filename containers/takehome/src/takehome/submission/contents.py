@@ -12,8 +12,9 @@ from takehome.settings import Settings
 from takehome.store import Store
 from takehome.submission.card import card
 from takehome.submission.deck import deck
-from takehome.submission.manifest import File, describe
+from takehome.submission.manifest import File
 from takehome.submission.page import asset, notebook_page
+from takehome.verification.data import sha256_of
 
 _MOST_BESIDE = 50 << 20
 _MODEL = ("model.json", "model.joblib")
@@ -78,7 +79,7 @@ def data(folder: Path) -> dict[str, Path]:
 
 def fingerprints(folder: Path) -> dict[str, File]:
     """Return SHA-256 and size of each file of the static folder."""
-    return {name: describe(path.read_bytes()) for name, path in data(folder).items()}
+    return {name: File(sha256=sha256_of(path), bytes=path.stat().st_size) for name, path in data(folder).items()}
 
 
 def _kept(notebook: Path) -> Iterator[Path]:

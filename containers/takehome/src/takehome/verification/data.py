@@ -13,7 +13,7 @@ def fingerprints(folder: Path) -> dict[str, str]:
     """Return the SHA-256 of each file below a folder, by its relative path; hidden files are left out."""
     files = sorted(path for path in folder.rglob("*") if path.is_file()) if folder.is_dir() else []
     names = {path.relative_to(folder).as_posix(): path for path in files}
-    return {name: _sha256(path) for name, path in names.items() if not re.search(r"(^|/)\.", name)}
+    return {name: sha256_of(path) for name, path in names.items() if not re.search(r"(^|/)\.", name)}
 
 
 def compare(
@@ -44,6 +44,6 @@ def compare(
     )
 
 
-def _sha256(path: Path) -> str:
+def sha256_of(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -8,9 +8,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg2
-from takehome.cluster import find_cluster
 from takehome.crew import Crew
 from takehome.lock import lock
+from takehome.postgres import find_cluster
 
 from bench.load import LOAD_CORE, pinned
 from bench.running import free_port

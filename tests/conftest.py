@@ -10,9 +10,9 @@ from pathlib import Path
 
 import psycopg2
 import pytest
-from takehome.cluster import find_cluster
 from takehome.crew import Crew
 from takehome.lock import lock
+from takehome.postgres import find_cluster
 from takehome.server import connect
 from work import Work, make_work
 

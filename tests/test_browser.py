@@ -29,9 +29,9 @@ from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder
-from takehome.cluster import find_cluster
 from takehome.crew import Crew
 from takehome.lock import lock
+from takehome.postgres import find_cluster
 
 HOUSE = Path(__file__).parents[1]
 PICTURES = HOUSE / "resources"

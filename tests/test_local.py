@@ -21,9 +21,9 @@ import psutil
 import psycopg2
 import pytest
 from takehome import TakehomeError
-from takehome.cluster import Cluster, find_cluster
 from takehome.crew import Crew
 from takehome.lock import lock
+from takehome.postgres import Cluster, find_cluster
 from takehome.server import connect
 
 ROOT = Path(__file__).resolve().parents[1]

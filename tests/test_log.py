@@ -23,9 +23,9 @@ import takehome
 from psycopg2 import errors
 from sklearn.dummy import DummyClassifier
 from takehome import TakehomeError
-from takehome.cluster import find_cluster
 from takehome.database import load_static
 from takehome.lock import lock
+from takehome.postgres import find_cluster
 
 ROOT = Path(__file__).parents[1]
 SCHEMA = ROOT / "containers/postgres/schema.sql"

@@ -14,10 +14,10 @@ from dotenv import dotenv_values
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings
 
-from takehome.cluster import Cluster, find_cluster
 from takehome.crew import Crew
 from takehome.errors import TakehomeError
 from takehome.lock import lock
+from takehome.postgres import Cluster, find_cluster
 from takehome.project import project
 
 _ROLES = {"python": "local", "fastapi": "api", "streamlit": "page"}

@@ -270,7 +270,7 @@ def test_no_room_for_a_model_leaves_the_old_one(
 
 
 def test_a_process_that_proves_a_model_knows_no_credentials(url: str) -> None:
-    with pytest.raises(TakehomeError, match=r"it answered 0\.0 where the notebook got 1\.0"):
+    with pytest.raises(TakehomeError, match=r"it answered .* 0\.0} where the notebook got .* 1\.0}"):
         save(url, 1.0, Spy())
     assert paths(url) == set(), "what was claimed is given back"
 

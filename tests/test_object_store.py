@@ -124,7 +124,7 @@ def test_without_its_store_an_api_serves_its_own_copy(free_port: Callable[[], in
         reach = store.environment | {"MODELS_MIRROR": str(tmp_path / "copy"), "LOG_LEVEL": "debug"}
         with pytest.MonkeyPatch.context() as patch, (tmp_path / "log").open("wb") as log:
             patch.setenv("AWS_ENDPOINT_URL", store.endpoint)
-            slopes = {version := save(url, 1.0): 1.0}
+            slopes = {(version := save(url, 1.0)): 1.0}
             with running(url, address, log, **reach) as (api, _):
                 eventually(lambda: httpx.get(f"{api}/models").json())
                 store.send(signal.SIGSTOP)

@@ -45,6 +45,9 @@ class Follower(Thread):
             except TakehomeError as error:
                 seen = None
                 self._fail(str(error))
+            except Exception as error:  # were the thread to end, an old model would go on without a word
+                seen = None
+                self._fail(f"{self._mirror.objects.url} can't be followed: {type(error).__name__}. Restart the API.")
             else:
                 if self._reason:
                     log.info("%s is followed.", self._mirror.objects.url)

@@ -56,7 +56,7 @@ class Mirror(Store):
         """
         with self._alone():
             found = self.objects.current(seen)
-            if found == seen and found:
+            if found and found == seen:
                 return found
             if found is None:
                 if super().current():

@@ -18,7 +18,9 @@ from takehome.store import KEPT, by_age, is_version
 
 FILES = ("model.joblib", "model.json")  # in this order: a version with `model.json` is whole
 _SCHEMES = ("s3", "gs", "az")
-_QUICK, _PATIENT = "5s", "60s"  # for what is small, and between two parts of what is large
+_QUICK = {"timeout": "5s"}  # for what is small
+_PATIENT = {"read_timeout": "60s", "timeout": "1 day"}  # for models: as long as they move
+_PARTS = 4  # that are uploaded at once: what a slow line moves within that time
 _CHOOSE = "Choose another: takehome models --use VERSION."
 _UNFINISHED = timedelta(hours=24)
 
@@ -71,7 +73,7 @@ class Objects:
         self.url = url.rstrip("/")
         _check(self.url)
         with self._told():
-            self._quick, self._patient = _client(self.url, timeout=_QUICK), _client(self.url, read_timeout=_PATIENT)
+            self._quick, self._patient = _client(self.url, _QUICK), _client(self.url, _PATIENT)
 
     def current(self, seen: Current | None = None) -> Current | None:
         """Return what is current: `seen` itself where nothing has changed since, None where nothing was saved."""
@@ -118,7 +120,7 @@ class Objects:
         """Store the files of a version."""
         with self._told():
             for file in FILES:
-                self._patient.put(f"{version}/{file}", folder / file)
+                self._patient.put(f"{version}/{file}", folder / file, max_concurrency=_PARTS)
 
     def download(self, version: str, folder: Path) -> None:
         """Write the files of a version into a folder."""
@@ -180,12 +182,11 @@ def _check(url: str) -> None:
         raise TakehomeError("AWS_ENDPOINT_URL is no address. Write it as https://host or http://host:port.")
 
 
-def _client(url: str, **timeouts: str) -> ObjectStore:
+def _client(url: str, timeouts: dict[str, str]) -> ObjectStore:
     # The environment's AWS_ALLOW_HTTP doesn't count any more where options are given.
     options = {"allow_http": os.environ.get("AWS_ALLOW_HTTP", "").lower() == "true", "connect_timeout": "3s"}
-    retries = {"max_retries": 1, "retry_timeout": timedelta(seconds=5)}
-    defaults = {"timeout": "1 day"}
-    return from_url(url, client_options={**options, **defaults, **timeouts}, retry_config=retries)  # type: ignore[call-overload]
+    retries = {"max_retries": 2, "retry_timeout": timedelta(seconds=5)}
+    return from_url(url, client_options={**options, **timeouts}, retry_config=retries)  # type: ignore[call-overload]
 
 
 def _cause(text: str) -> str:

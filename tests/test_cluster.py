@@ -1,23 +1,33 @@
 """`takehome.cluster()` with real schedulers and workers: processes of this machine, and containers."""
 
+import contextlib
+import json
 import os
+import re
 import signal
 import subprocess
 import sys
+import textwrap
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
+import distributed
 import httpx
+import nbformat
 import numpy as np
 import pandas as pd
 import pytest
 import sklearn
 import takehome
+import test_containers
+import websocket
 from joblib import Parallel, delayed
+from nbclient import NotebookClient
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.datasets import make_classification
 from sklearn.ensemble import RandomForestClassifier
@@ -25,7 +35,14 @@ from sklearn.linear_model import LassoCV, LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from takehome.errors import TakehomeError
-from test_containers import FORGED, Stack, clone, wait  # noqa: F401  # clone is a fixture
+from takehome.verification.cells import words
+from test_containers import (
+    FORGED,
+    OWNERS,
+    Stack,
+    clone,  # noqa: F401  # a fixture
+    wait,
+)
 
 ROOT = Path(__file__).parents[1]
 DASK = str(Path(sys.executable).with_name("dask"))
@@ -149,13 +166,13 @@ def test_scores_are_the_same_to_the_last_bit(
         there = scores()
     said = capsys.readouterr()
     assert f"Parallel work runs on 2 workers of {shared.address}." in said.out
-    assert "72/72 tasks" in said.err
+    assert "108/108 tasks" in said.err
     monkeypatch.delenv("DASK_SCHEDULER_ADDRESS")
     with takehome.cluster():
         here = scores()
     said = capsys.readouterr()
     assert "of this machine: no scheduler is named." in said.out
-    assert "72/72 tasks" in said.err
+    assert "108/108 tasks" in said.err
     assert there == here
 
 
@@ -271,3 +288,124 @@ def test_what_is_no_scheduler_is_refused(shared: Cluster, monkeypatch: pytest.Mo
         monkeypatch.setenv("DASK_SCHEDULER_ADDRESS", address)
         with pytest.raises(TakehomeError, match=said), takehome.cluster():
             pass
+
+
+@pytest.mark.parametrize("headers", [FORGED, {"Host": FORGED["Host"]}, {"Origin": FORGED["Origin"]}], ids="+".join)
+def test_a_foreign_page_gets_nothing_from_the_dashboard(shared: Cluster, headers: dict[str, str]) -> None:
+    address = f"127.0.0.1:{shared.dashboard}"
+    for path in ("/status", "/health", "/json/counts.json", "/info/main/workers.html", "/sitemap.json", "/nothing"):
+        assert httpx.get(f"http://{address}{path}", headers=headers).status_code == 403
+    assert httpx.get(f"http://{address}/status").status_code == 200
+    assert httpx.post(f"http://{address}/status", headers=headers).status_code == 403
+    assert opened(address, {}) == 101
+    assert opened(address, headers) == 403
+
+
+def opened(address: str, headers: dict[str, str]) -> int:
+    """Ask for the dashboard's websocket as a browser does; return the status."""
+    page = httpx.get(f"http://{address}/status").text
+    token = re.search(r'"token":"([^"]+)"', page)
+    options: dict[str, Any] = {"origin": headers.get("Origin", f"http://{address}"), "host": headers.get("Host")}
+    try:
+        socket = websocket.create_connection(
+            f"ws://{address}/status/ws", subprotocols=["bokeh", token[1] if token else ""], timeout=10, **options
+        )
+    except websocket.WebSocketBadStatusException as refused:
+        return int(refused.status_code)
+    with closing(socket):
+        return int(socket.getstatus())
+
+
+def test_a_browser_that_posts_to_the_scheduler_changes_nothing(shared: Cluster) -> None:
+    with contextlib.suppress(httpx.HTTPError):
+        httpx.post(f"http://127.0.0.1:{shared.port}/", content=b"\0" * 10_000, timeout=3)
+    with takehome.cluster():
+        assert Parallel()(delayed(abs)(-1) for _ in range(2)) == [1, 1]
+
+
+def test_a_worker_that_is_asked_to_stop_does_so_in_the_middle_of_a_task(own: Callable[..., Any]) -> None:
+    with own(workers=1) as cluster, takehome.cluster():
+        client = distributed.get_client()
+        task = client.submit(time.sleep, 60)
+        wait(lambda: cluster.counts()["processing"] == 1, 5)
+        cluster.processes[1].terminate()
+        assert cluster.processes[1].wait(2) == -signal.SIGTERM
+        task.cancel()
+
+
+def test_the_notebook_shows_a_bar(shared: Cluster, tmp_path: Path) -> None:
+    code = (
+        "import takehome\nfrom joblib import Parallel, delayed\nimport time\nwith takehome.cluster():\n"
+        "    Parallel()(delayed(time.sleep)(0.3) for _ in range(8))"
+    )
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code)])
+    NotebookClient(notebook, resources={"metadata": {"path": tmp_path}}).execute()
+    line, bar = notebook.cells[0].outputs
+    assert line.text == f"Parallel work runs on 2 workers of {shared.address}.\n"
+    assert "8/8 tasks" in bar.data["text/plain"]
+    assert words(notebook.cells[0]) == ""  # what `make verify` compares: another machine has another number of cores
+
+
+@pytest.fixture(scope="module")
+def stack(clone: Callable[[int], Stack], free_port: Callable[[], int]) -> Iterator[Stack]:  # noqa: F811
+    """Start JupyterLab, a scheduler and two workers, with nothing to train or to load."""
+    stack = clone(OWNERS[-1])
+    stack.ports["DASHBOARD"] = free_port()
+    (stack.folder / "volumes/notebooks/submission.ipynb").unlink()
+    (stack.folder / "volumes/static/births.csv.gz").unlink()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("COMPOSE_PROFILES", "cluster")
+        stack.compose("up", "--build", "--detach", "--wait", "--scale", "worker=2", "python", "scheduler", "worker")
+        yield stack
+        stack.compose("down", "--volumes", "--rmi", "local", "--timeout", "5", check=False)
+
+
+def test_a_killed_container_costs_no_result(stack: Stack) -> None:
+    code = """
+        import os, time, numpy as np, takehome
+        from sklearn.base import BaseEstimator
+        from sklearn.datasets import make_classification
+        from sklearn.linear_model import LogisticRegression
+        from sklearn.model_selection import GridSearchCV
+        class Slow(LogisticRegression):
+            def fit(self, X, y):
+                time.sleep(0.4)
+                return super().fit(X, y)
+        def scores():
+            with takehome.cluster():
+                search = GridSearchCV(Slow(), {"C": np.logspace(-3, 2, 6)}, cv=4)
+                return search.fit(*make_classification(2000, random_state=0)).cv_results_["mean_test_score"].tobytes()
+        there = scores()
+        del os.environ["DASK_SCHEDULER_ADDRESS"]
+        print("identical:", there == scores())
+    """
+    counts = f"{stack.url('DASHBOARD')}/json/counts.json"
+    with ThreadPoolExecutor() as pool:
+        notebook = pool.submit(stack.run_in_kernel, textwrap.dedent(code))
+        wait(lambda: httpx.get(counts).json()["processing"] > 2, 60)
+        stack.run("docker", "kill", f"{stack.folder.name}-worker-1")
+        assert httpx.get(counts).json()["workers"] == 1
+        said = notebook.result()
+    assert "runs on 2 workers of tcp://scheduler:8786." in said
+    assert "identical: True" in said
+    stack.compose("start", "worker")
+
+
+def test_scheduler_and_workers_are_shut_in(stack: Stack) -> None:
+    for service in ("scheduler", "worker"):
+        test_containers.test_no_process_has_power(stack, service)
+        test_containers.test_the_root_of_a_container_is_read_only(stack, service)
+        rooms = stack.inspect(service, "{{range $name, $_ := .NetworkSettings.Networks}}{{$name}} {{end}}")
+        assert rooms == f"{stack.folder.name}_lab"
+    ports = json.loads(stack.inspect("scheduler", "{{json .NetworkSettings.Ports}}"))
+    assert ports == {"8787/tcp": [{"HostIp": "127.0.0.1", "HostPort": str(stack.ports["DASHBOARD"])}]}
+    assert json.loads(stack.inspect("worker", "{{json .NetworkSettings.Ports}}")) == {}
+    assert "Read-only" in stack.execute("worker", "touch", "/static/made.csv", check=False)
+    assert httpx.get(f"{stack.url('DASHBOARD')}/status", headers=FORGED).status_code == 403
+
+
+def test_they_stop_in_time(stack: Stack) -> None:
+    began = time.monotonic()
+    stack.compose("stop", "scheduler", "worker")
+    assert time.monotonic() - began < 8
+    assert {stack.inspect(s, "{{.State.ExitCode}}") for s in ("scheduler", "worker")} <= {"0", "143"}

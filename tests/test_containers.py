@@ -239,7 +239,7 @@ def test_no_process_has_power(stack: Stack, service: str) -> None:
         p for p in lines.split("\n\n") if "\nPid:\t1\n" not in p and not re.search("^Name:\t(sh|cat)$", p, re.M)
     ]
     powers = {tuple(POWER.findall(process)) for process in processes if POWER.search(process)}
-    user = {"streamlit": "57439"}.get(service, str(stack.owner))
+    user = {"streamlit": "57439", "scheduler": "57439"}.get(service, str(stack.owner))
     assert powers == {(user, *["0" * 16] * 5, "1")}, lines
 
 

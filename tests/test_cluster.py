@@ -283,11 +283,19 @@ def test_without_a_scheduler_this_machine_does_the_work(
     assert out.count("\n") == 1
 
 
-def test_what_is_no_scheduler_is_refused(shared: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
-    for address, said in [("scheduler", "is no address"), (f"tcp://127.0.0.1:{shared.dashboard}", "no Dask scheduler")]:
-        monkeypatch.setenv("DASK_SCHEDULER_ADDRESS", address)
-        with pytest.raises(TakehomeError, match=said), takehome.cluster():
-            pass
+def test_another_server_is_not_taken_for_a_scheduler(
+    shared: Cluster, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("DASK_SCHEDULER_ADDRESS", f"tcp://127.0.0.1:{shared.dashboard}")
+    with takehome.cluster():
+        assert Parallel()(delayed(abs)(-1) for _ in range(2)) == [1, 1]
+    assert "does not answer (timed out)" in capsys.readouterr().out
+
+
+def test_what_is_no_address_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DASK_SCHEDULER_ADDRESS", "scheduler")
+    with told("DASK_SCHEDULER_ADDRESS='scheduler' is no address. Write it as tcp://HOST:8786."):
+        pass
 
 
 @pytest.mark.parametrize("headers", [FORGED, {"Host": FORGED["Host"]}, {"Origin": FORGED["Origin"]}], ids="+".join)

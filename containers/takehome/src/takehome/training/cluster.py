@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from concurrent.futures import CancelledError
 from contextlib import contextmanager
 
+import dask
 from distributed import Client
 from distributed.comm import CommClosedError, get_address_host_port
 from distributed.scheduler import KilledWorker, NoWorkerError
@@ -19,7 +20,8 @@ from takehome.training.backend import Backend
 from takehome.training.progress import shown
 from takehome.training.versions import Versions
 
-_SECONDS_TO_CONNECT, _SECONDS_FOR_A_WORKER = 3, 10
+_SECONDS = 10  # to connect, and then for the first worker
+_LARGE_DATA = {"distributed.admin.large-graph-warning-threshold": "1 TiB"}  # once a call is what a call costs
 _LESS = "Use fewer rows or a smaller model, or raise mem_limit of `{}` in docker-compose.yml."
 
 
@@ -46,7 +48,7 @@ def cluster() -> Iterator[None]:
             return
         with client, by_value(beside_the_notebook()), _explained("worker"):
             versions = Versions()
-            with parallel_config(backend=Backend(client, versions), n_jobs=-1):
+            with parallel_config(backend=Backend(client, versions), n_jobs=-1), dask.config.set(_LARGE_DATA):
                 yield
             versions.check(client)  # somebody may have come in the middle
 
@@ -68,17 +70,13 @@ def _reach(address: str) -> tuple[Client | None, str]:
     except ValueError:
         raise TakehomeError(f"DASK_SCHEDULER_ADDRESS={address!r} is no address. Write it as tcp://HOST:8786.") from None
     try:
-        socket.create_connection((host, port), _SECONDS_TO_CONNECT).close()
+        with socket.create_connection((host, port), _SECONDS) as connection:
+            connection.recv(1)  # a scheduler speaks first; with another server the client would wait for ever
+        client = Client(address, timeout=_SECONDS)
     except OSError as error:
         return None, f"{address} does not answer ({(error.strerror or str(error)).lower()})"
     try:
-        client = Client(address, timeout=_SECONDS_TO_CONNECT)
-    except OSError:
-        raise TakehomeError(
-            f"At {address} somebody answers who is no Dask scheduler. See DASK_SCHEDULER_ADDRESS."
-        ) from None
-    try:
-        client.wait_for_workers(1, timeout=_SECONDS_FOR_A_WORKER)
+        client.wait_for_workers(1, timeout=_SECONDS)
     except TimeoutError:
         client.close()
         return None, f"{address} has no worker"

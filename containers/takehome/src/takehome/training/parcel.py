@@ -13,27 +13,31 @@ from dask.sizeof import sizeof
 _LARGE = 100_000  # bytes
 
 
-def pack(content: Any, apart: Callable[[Any], int] | None = None) -> bytes:
+def pack(content: Any, apart: Callable[[Any], int] | None = None) -> np.ndarray:
     """Write something so that a worker can read it.
 
     Parameters
     ----------
     apart : takes each large array or frame in it and returns a name, under which `run` will find it.
+
+    Returns
+    -------
+    (n,) bytes; an array, since Dask hands that on without a copy.
     """
     file = io.BytesIO()
     _Pickler(file, apart).dump(content)
-    return file.getvalue()
+    return np.frombuffer(file.getbuffer(), dtype=np.uint8)
 
 
-def unpack(packed: bytes, data: dict[int, Any] | None = None) -> Any:
+def unpack(packed: np.ndarray, data: dict[int, Any] | None = None) -> Any:
     """Return what was packed."""
-    content = _Unpickler(io.BytesIO(packed), data or {}).load()
+    content = _Unpickler(io.BytesIO(packed.data), data or {}).load()
     if isinstance(content, np.ndarray):
         content.flags.writeable = False  # as joblib's processes get it: other tasks read the same
     return content
 
 
-def run(packed: bytes, data: dict[int, Any]) -> bytes:
+def run(packed: np.ndarray, data: dict[int, Any]) -> np.ndarray:
     """Run a batch of tasks in a worker; return their results, packed."""
     return pack(unpack(packed, data)())
 

@@ -21,7 +21,7 @@ up: ## Build what changed and start the four services in Docker
 	docker compose up --build
 
 down: ## Stop them; notebooks, data and models stay in volumes/
-	docker compose down
+	docker compose --profile cluster down
 
 local: .venv/.ready ## Start the same four services without Docker
 	@$(CHECK) local
@@ -68,7 +68,7 @@ upgrade: .venv/.tests ## Write containers/constraints.txt with the newest versio
 	$(BIN)/python containers/requirements.py | $(BIN)/$(COMPILE) --upgrade
 
 clean: ## Remove images, containers, .venv and .bench; volumes/ stays
-	docker compose down --rmi local
+	docker compose --profile cluster down --rmi local
 	rm -rf .venv .bench
 
 # The environment of `make local` and `make test`: built once, renewed when a file that names packages has changed.

@@ -11,7 +11,7 @@ from statistics import median
 import numpy as np
 import pandas as pd
 from takehome.errors import TakehomeError
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+from threadpoolctl import threadpool_limits
 
 from bench.contender import Contender
 from bench.load import SERVER_CORE, Load, Sample

@@ -240,7 +240,7 @@ def test_no_process_has_power(stack: Stack, service: str) -> None:
         others = [p for p in lines.split("\n\n") if not re.search("^(Pid:\t1|Name:\t(sh|cat))$", p, re.M)]
         return {tuple(POWER.findall(process)) for process in others if POWER.search(process)}
 
-    user = {"streamlit": "57439"}.get(service, str(stack.owner))
+    user = {"streamlit": "57439", "scheduler": "57439"}.get(service, str(stack.owner))
     # What the engine starts inside is, for a moment, on its way to having no power.
     wait(lambda: powers() == {(user, *["0" * 16] * 5, "1")}, SOON)
 

@@ -8,11 +8,13 @@ if TYPE_CHECKING:
     from takehome.database import engine, read_table
     from takehome.errors import TakehomeError
     from takehome.reading import read_csv
+    from takehome.training.cluster import cluster
 
-__all__ = ["Model", "TakehomeError", "engine", "load_model", "read_csv", "read_table", "save_model"]
+__all__ = ["Model", "TakehomeError", "cluster", "engine", "load_model", "read_csv", "read_table", "save_model"]
 _HOMES = {
     "Model": "artifact",
     "TakehomeError": "errors",
+    "cluster": "training.cluster",
     "engine": "database",
     "load_model": "artifact",
     "read_csv": "reading",

@@ -36,7 +36,7 @@ def hand_over(estimator: Any, path: Path) -> list[str]:
     TakehomeError
         It holds something that lives only in this process, such as an open connection.
     """
-    with _by_value(_beside_the_notebook()):
+    with by_value(beside_the_notebook()):
         looked = _Pickler(_Nowhere(), buffer_callback=lambda _: None)
         try:
             looked.dump(estimator)
@@ -82,7 +82,7 @@ class _Pickler(cloudpickle.Pickler):
         return make, (*made_of[:-2], None, None), *rest
 
 
-def _beside_the_notebook() -> list[ModuleType]:
+def beside_the_notebook() -> list[ModuleType]:
     """Return the imported top-level modules that belong to no installed package."""
     places = ("stdlib", "platstdlib", "purelib", "platlib")
     installed = [*map(sysconfig.get_path, places), *site.getsitepackages(), site.getusersitepackages()]
@@ -106,7 +106,8 @@ def _home(module: ModuleType) -> Path | None:
 
 
 @contextmanager
-def _by_value(modules: list[ModuleType]) -> Iterator[None]:
+def by_value(modules: list[ModuleType]) -> Iterator[None]:
+    """Let cloudpickle write these modules with their code, as long as the block runs."""
     known = cloudpickle.list_registry_pickle_by_value()
     modules = [module for module in modules if module.__name__ not in known]
     for module in modules:

@@ -12,7 +12,7 @@ _BAR = re.compile(
     r"\d+%\|.*\||\d+(?:\.\d+)?\s?(?:it|B|kB|MB|ex|examples|batch(?:es)?)/s\b|\bs/it\b|[━█▏▎▍▌▋▊▉]{2,}|\[=*>?\.*\]"
 )
 _WARNING = re.compile(r"^\S*:\d+: \w*Warning: .*(?:\n[ \t]+.*)*\n?", re.MULTILINE)
-_OWN = re.compile(r"^(?:\S+: read from .*, because .*|Saved '.*' as \d{8}-\d{6}.*)$")
+_OWN = re.compile(r"^(?:\S+: read from .*, because .*|Saved '.*' as \d{8}-\d{6}.*|Parallel work runs on \d+ .*)$")
 _MASKS = (
     (re.compile(r"\b0x[0-9a-fA-F]{4,}\b"), "<address>"),
     (re.compile(r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b"), "<id>"),

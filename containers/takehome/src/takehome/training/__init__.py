@@ -1,0 +1,1 @@
+"""Training on more than one core: where a notebook's parallel work runs."""

@@ -1,12 +1,14 @@
 # What a person types. Each target is one line over `docker compose` or `takehome`.
 .DEFAULT_GOAL := help
-.PHONY: help up down local test bench new convert train verify models submit review doctor lock upgrade clean
+.PHONY: help up down local test bench new convert train verify models submit review doctor secrets key public lock upgrade clean
 BIN := .venv/bin
 # In the running container, else in the environment of `make local`.
 TAKEHOME = $(if $(shell docker compose ps --quiet --status running python 2>/dev/null),docker compose exec python takehome,\
   $(MAKE) --silent .venv/.ready && $(BIN)/takehome)
 # Its quick part needs no more than any Python; without one, Compose speaks for itself.
 CHECK = ! command -v python3 >/dev/null || python3 containers/takehome/src/takehome/doctor/quick.py
+PUBLIC := docker compose -f docker-compose.yml -f compose.public.yml
+DOOR = $(PUBLIC) run --rm --no-deps secrets
 ENVIRONMENTS := $(wildcard containers/*/environment.yml)
 COMPILE := uv pip compile --quiet --universal --fork-strategy fewest --python-version 3.11 --no-annotate --no-header \
   - containers/takehome/pyproject.toml --all-extras tests/requirements.txt -o containers/constraints.txt
@@ -55,6 +57,15 @@ review: .venv/.ready ## Run a submission again, shut in, and write review.html: 
 
 doctor: .venv/.ready ## Say what is wrong with this machine or this folder, with the command that mends it
 	@$(BIN)/takehome doctor
+
+secrets: ## Make the secrets of the locked door that are missing, in secrets/
+	@$(DOOR) takehome secrets
+
+key: ## Make an API key, or replace it: make key NAME=anna
+	@$(DOOR) takehome key '$(NAME)'
+
+public: ## Start the services behind the locked door, for others to see
+	$(PUBLIC) up --build
 
 lock: .venv/.tests ## Write containers/constraints.txt after a line was added; other versions stay
 	$(BIN)/python containers/requirements.py | $(BIN)/$(COMPILE)

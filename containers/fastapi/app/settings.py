@@ -4,7 +4,7 @@ from pathlib import Path
 from tempfile import mkdtemp
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, FilePath
 from pydantic_settings import BaseSettings
 
 
@@ -25,6 +25,7 @@ class Settings(BaseSettings):
     answer_cache: int = Field(default=10_000, ge=0)  # rows
     web_concurrency: int = Field(default=1, ge=1)
     prediction_log: bool = True
+    api_keys_file: FilePath | None = None  # their hashes; none: no key is asked for
     workers_dir: Path = Field(
         default_factory=lambda: Path(mkdtemp())
     )  # what the workers know of each other; made by start.py

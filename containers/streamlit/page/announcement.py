@@ -25,7 +25,7 @@ def announce_when_ready(settings: Settings) -> None:
 
 
 def _wait_and_print(settings: Settings) -> None:
-    api = Api(settings.api_url)
+    api = Api(settings.api_url, settings.api_key_file)
     while not isinstance(api.ready(), Ready):
         time.sleep(1)
     print(addresses(settings), flush=True)

@@ -14,6 +14,7 @@ class Settings(BaseSettings):
     host: str = "127.0.0.1"
     port: int = 8080
     models_dir: Path = Path("volumes/models")
+    root_path: str = Field(default="", pattern=r"^(/[\w-]+)*$")  # what a proxy before it takes from each path
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     allowed_hosts: frozenset[str] = frozenset({"localhost", "127.0.0.1", "[::1]", "fastapi"})
     most_body_bytes: int = Field(default=10_000_000, ge=1)

@@ -16,6 +16,7 @@ class Settings(BaseSettings):
     pgport: int = Field(5432, ge=1, le=65535)
     pguser: str = "page"
     pgdatabase: str = "local"
+    public_url: str | None = None  # of the door that all are behind, compose.public.yml
     jupyter_port: int = 8888
     postgres_port: int = 5432
     api_port: int = 8080

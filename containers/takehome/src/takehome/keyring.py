@@ -19,12 +19,12 @@ _LOGINS = {"owner": "JupyterLab and the page", "guest": "the page only"}
 _KEYS = FOLDER / "fastapi/keys"
 _PAGE_KEY = FOLDER / "streamlit/key"
 _FORMS = {
-    **{FOLDER / "caddy" / login: rf"{login} \$2[aby]\$[01]\d\$[./A-Za-z0-9]{{53}}\s*" for login in _LOGINS},
     **{FOLDER / service / "pgpass": rf"\*:\*:\*:{role}:[\w-]{{32,}}\s*" for service, role in _ROLES.items()},
     _PAGE_KEY: r"takehome_[\w-]{43}\s*",
     _KEYS: r"([\w.-]+ [0-9a-f]{64}\s+)+",
+    **{FOLDER / "caddy" / login: rf"{login} \$2[aby]\$[01]\d\$[./A-Za-z0-9]{{53}}\s*" for login in _LOGINS},
 }
-_EXAMPLES = ("changeme", "change-me", "example", "password", "secret")
+_EXAMPLES = ("changeme", "example", "password")
 
 
 def make() -> list[str]:

@@ -1,6 +1,6 @@
 # What a person types. Each target is one line over `docker compose` or `takehome`.
 .DEFAULT_GOAL := help
-.PHONY: help up down local test bench new convert load train verify models submit review doctor lock upgrade clean
+.PHONY: help up down local public test bench new convert load train verify models submit review doctor secrets key lock upgrade clean
 BIN := .venv/bin
 # In the running container, else in the environment of `make local`.
 TAKEHOME = $(if $(shell docker compose ps --quiet --status running python 2>/dev/null),docker compose exec python takehome,\
@@ -9,6 +9,8 @@ TAKEHOME = $(if $(shell docker compose ps --quiet --status running python 2>/dev
 CHECK = ! command -v python3 >/dev/null || python3 containers/takehome/src/takehome/doctor/quick.py
 # A value as it was typed, dollars and quotes too, for the shell.
 quoted = '$(subst ','\'',$(value $1))'
+PUBLIC := docker compose -f docker-compose.yml -f compose.public.yml
+DOOR = $(PUBLIC) run --rm --no-deps secrets
 ENVIRONMENTS := $(wildcard containers/*/environment.yml)
 COMPILE := uv pip compile --quiet --universal --fork-strategy fewest --python-version 3.11 --no-annotate --no-header \
   - containers/takehome/pyproject.toml --all-extras tests/requirements.txt -o containers/constraints.txt
@@ -60,6 +62,15 @@ review: .venv/.ready ## Run a submission again, shut in, and write review.html: 
 
 doctor: .venv/.ready ## Say what is wrong with this machine or this folder, with the command that mends it
 	@$(BIN)/takehome doctor
+
+secrets: ## Make the secrets of the locked door that are missing, in secrets/
+	@$(DOOR) takehome secrets
+
+key: ## Make an API key, or replace it: make key NAME=anna
+	@$(DOOR) takehome key '$(NAME)'
+
+public: ## Start the services behind the locked door, for others to see
+	$(PUBLIC) up --build
 
 lock: .venv/.tests ## Write containers/constraints.txt after a line was added; other versions stay
 	$(BIN)/python containers/requirements.py | $(BIN)/$(COMPILE)

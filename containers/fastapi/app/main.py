@@ -41,7 +41,12 @@ async def _lifespan(_: Any) -> AsyncIterator[None]:
 
 
 api = FastAPIOffline(
-    title="Take-home model API", version="1.0.0", lifespan=_lifespan, redoc_url=None, responses=docs.FOREIGN
+    title="Take-home model API",
+    version="1.0.0",
+    lifespan=_lifespan,
+    redoc_url=None,
+    responses=docs.FOREIGN,
+    root_path=settings.root_path,
 )
 api.openapi = lambda: docs.openapi(api, registry.served.model if registry.served else None)  # type: ignore[method-assign]
 app = Doors(api, Prediction(registry, predictions), registry)
@@ -145,7 +150,7 @@ async def metrics() -> Response:
 @api.get("/", include_in_schema=False)
 async def root() -> Response:
     """Show the docs."""
-    return RedirectResponse("/docs")
+    return RedirectResponse(f"{settings.root_path}/docs")
 
 
 @api.exception_handler(RowError)

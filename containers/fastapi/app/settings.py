@@ -4,7 +4,7 @@ from pathlib import Path
 from tempfile import mkdtemp
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, FilePath
 from pydantic_settings import BaseSettings
 
 
@@ -15,6 +15,7 @@ class Settings(BaseSettings):
     port: int = 8080
     models_dir: str = "volumes/models"
     models_mirror: Path = Path("volumes/models")
+    root_path: str = Field(default="", pattern=r"^(/[\w-]+)*$")  # what a proxy before it takes from each path
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     allowed_hosts: frozenset[str] = frozenset({"localhost", "127.0.0.1", "[::1]", "fastapi"})
     most_body_bytes: int = Field(default=10_000_000, ge=1)
@@ -26,6 +27,7 @@ class Settings(BaseSettings):
     answer_cache: int = Field(default=10_000, ge=0)  # rows
     web_concurrency: int = Field(default=1, ge=1)
     prediction_log: bool = True
+    api_keys_file: FilePath | None = None  # their hashes; none: no key is asked for
     workers_dir: Path = Field(
         default_factory=lambda: Path(mkdtemp())
     )  # what the workers know of each other; made by start.py

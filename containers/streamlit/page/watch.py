@@ -14,7 +14,8 @@ state = st.session_state
 @st.cache_resource(show_spinner=False)
 def api() -> Api:
     """One client for all readers."""
-    return Api(Settings().api_url)
+    settings = Settings()
+    return Api(settings.api_url, settings.api_key_file)
 
 
 @st.fragment(run_every=POLL_SECONDS)

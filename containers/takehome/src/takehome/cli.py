@@ -157,6 +157,27 @@ def review(
 
 
 @app.command()
+def secrets(
+    check: Annotated[bool, typer.Option("--check", help="Make nothing; refuse what is missing or an example.")] = False,
+) -> None:
+    """Make the secrets of compose.public.yml that are missing, and show those to keep: they can't be had again."""
+    from takehome import keyring  # noqa: PLC0415
+
+    if not check:
+        shown = keyring.make()
+        print("\n".join(["Shown this once:", *shown] if shown else ["No secret was missing."]))
+    keyring.check()
+
+
+@app.command()
+def key(name: Annotated[str, typer.Argument(help="Whose it is.")]) -> None:
+    """Make an API key in the place of the one of that name. To take one back, remove it in secrets/fastapi/keys."""
+    from takehome.keyring import add_key  # noqa: PLC0415
+
+    print(f"Shown this once: {add_key(name)}")
+
+
+@app.command()
 def doctor() -> None:
     """Say what is wrong with this machine or this folder, a line each, with the command that mends it."""
     from takehome.doctor import doctor  # noqa: PLC0415

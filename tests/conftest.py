@@ -10,6 +10,7 @@ from pathlib import Path
 
 import psycopg2
 import pytest
+from object_store import object_store  # noqa: F401  # a fixture for all files
 from takehome.crew import Crew
 from takehome.lock import lock
 from takehome.postgres import find_cluster

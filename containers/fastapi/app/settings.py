@@ -13,7 +13,8 @@ class Settings(BaseSettings):
 
     host: str = "127.0.0.1"
     port: int = 8080
-    models_dir: Path = Path("volumes/models")
+    models_dir: str = "volumes/models"
+    models_mirror: Path = Path("volumes/models")
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     allowed_hosts: frozenset[str] = frozenset({"localhost", "127.0.0.1", "[::1]", "fastapi"})  # "*": any
     most_body_bytes: int = Field(default=10_000_000, ge=1)

@@ -2,7 +2,6 @@
 
 import hashlib
 import platform
-import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -19,13 +18,13 @@ from takehome.answers import Answer, Class, Estimator, answer
 from takehome.errors import TakehomeError
 from takehome.evaluation import Evaluation, evaluated
 from takehome.handover import hand_over
-from takehome.metadata import RULE, Data, Examples, Metadata, installed, open_regular, read_metadata
+from takehome.metadata import RULE, Data, Examples, Metadata, installed, read_metadata, sha256
 from takehome.profile import histogram, profile
 from takehome.proof import compare, prove
 from takehome.rows import RowReader
 from takehome.sample import Sample
 from takehome.schema import RowSchema
-from takehome.settings import Settings
+from takehome.settings import Settings, open_store
 from takehome.store import Store
 from takehome.threshold import Threshold, find_threshold
 
@@ -90,7 +89,8 @@ def save_model(  # noqa: PLR0913  # each is something that only the notebook kno
     choose_on : `(X_valid, y_valid)` or `(X_valid, y_valid, weights)`: the rows on which a rule chooses, never the
         test rows. In place of `X_valid` there may be probabilities of the second class, such as those of
         `cross_val_predict(model, X_train, y_train, method="predict_proba")[:, 1]`.
-    models_dir : the models folder; default: the variable `MODELS_DIR`, else `volumes/models`.
+    models_dir : the models folder, or a URL such as `s3://bucket/models`; default: the variable
+        `MODELS_DIR`, else `volumes/models`.
 
     Returns
     -------
@@ -123,7 +123,7 @@ def save_model(  # noqa: PLR0913  # each is something that only the notebook kno
         "histogram": histogram(schema, X),
         "data": _fingerprint(X, y),
     }
-    version = _commit(estimator, known, Store(Path(models_dir or Settings().models_dir)))
+    version = _commit(estimator, known, _store(models_dir))
     print(f"Saved {name!r} as {version}: a fresh process gives the same answers for {len(some)} example rows.")
     return version
 
@@ -134,7 +134,8 @@ def load_model(version: str | None = None, *, models_dir: str | Path | None = No
     Parameters
     ----------
     version : default: the one being served.
-    models_dir : the models folder; default: the variable `MODELS_DIR`, else `volumes/models`.
+    models_dir : the models folder, or a URL such as `s3://bucket/models`; default: the variable
+        `MODELS_DIR`, else `volumes/models`.
 
     Raises
     ------
@@ -142,7 +143,8 @@ def load_model(version: str | None = None, *, models_dir: str | Path | None = No
         There is no such model, its file was changed, a package is missing or has another version, or it answers its
         example rows otherwise than in the notebook.
     """
-    store = Store(Path(models_dir or Settings().models_dir))
+    store = _store(models_dir)
+    store.sync()
     version = version or store.current()
     if version is None:
         raise TakehomeError(f"{store.folder}: no model was saved yet. Run the notebook to its end.")
@@ -164,7 +166,7 @@ def checked(store: Store, version: str) -> Metadata:
     if metadata.version != version:
         raise TakehomeError(f"Model {version} says that it is {metadata.version}. Save the model again.")
     try:
-        same = _sha256(store.path(version) / "model.joblib") == metadata.sha256
+        same = sha256(store.path(version) / "model.joblib") == metadata.sha256
     except OSError as error:
         raise TakehomeError(f"{version}/model.joblib can't be read: {error.strerror}. Save the model again.") from error
     if not same:
@@ -234,6 +236,11 @@ def _results(  # noqa: PLR0913, PLR0917  # what is asked of the estimator, under
     return answers, decided, judged
 
 
+def _store(models_dir: str | Path | None) -> Store:
+    settings = Settings()
+    return open_store(models_dir or settings.models_dir, settings.models_mirror)
+
+
 def _commit(estimator: Estimator, known: dict[str, Any], store: Store) -> str:
     """Write a model aside and serve it once it is proved; whatever goes wrong leaves nothing behind."""
     version, staged = store.stage()
@@ -241,7 +248,7 @@ def _commit(estimator: Estimator, known: dict[str, Any], store: Store) -> str:
         _write(estimator, staged, known | {"version": version})
         store.commit(staged, version)
     except BaseException:
-        shutil.rmtree(staged, ignore_errors=True)
+        store.discard(staged, version)
         raise
     return version
 
@@ -250,9 +257,7 @@ def _write(estimator: Estimator, folder: Path, known: dict[str, Any]) -> None:
     """Write both files, and let a fresh process prove what was written."""
     pickled, described = folder / "model.joblib", folder / "model.json"
     carried = hand_over(estimator, pickled)
-    metadata = Metadata(
-        **known, python=platform.python_version(), carried=carried, packages={}, sha256=_sha256(pickled)
-    )
+    metadata = Metadata(**known, python=platform.python_version(), carried=carried, packages={}, sha256=sha256(pickled))
     described.write_text(metadata.model_dump_json(indent=1), encoding="utf-8")
     needed = prove(folder, read_metadata(described))
     metadata.packages = {package: installed(package) or "" for package in needed}
@@ -265,8 +270,3 @@ def _fingerprint(X: pd.DataFrame, y: pd.Series) -> Data:
         digest.update(f"{column.name}:{column.dtype}\n".encode())
         digest.update(pd.util.hash_pandas_object(column, index=False).to_numpy().tobytes())
     return Data(rows=len(X), sha256=digest.hexdigest(), reading_rule=RULE)
-
-
-def _sha256(path: Path) -> str:
-    with open_regular(path) as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

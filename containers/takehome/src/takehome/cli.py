@@ -64,17 +64,16 @@ def train(notebook: Annotated[Path | None, typer.Argument(help="Default: submiss
     """Run a notebook from top to bottom without opening it; the model that it saves is served."""
     from takehome.notebook import train  # noqa: PLC0415
 
-    store = Store(Settings().models_dir)
-    before = _current(store)
+    before = _current(Settings().store())
     train(_found(notebook))
-    saved = _current(store)
+    saved = _current(Settings().store())
     print(f"Model {saved} is current." if saved != before else "No model was saved: end with takehome.save_model(...).")
 
 
 @app.command()
 def models(use: Annotated[str | None, typer.Option(help="Serve this version again.")] = None) -> None:
     """List the models that are kept, or go back to one of them."""
-    store = Store(Settings().models_dir)
+    store = Settings().store()
     if use is not None:
         store.use(use)
         print(f"{use} ({store.metadata(use).name}) is current; the API serves it in a few seconds, once it is proved.")

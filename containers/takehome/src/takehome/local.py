@@ -19,6 +19,7 @@ from takehome.errors import TakehomeError
 from takehome.lock import lock
 from takehome.postgres import Cluster, find_cluster
 from takehome.project import project
+from takehome.settings import is_url
 
 _ROLES = {"python": "local", "fastapi": "api", "streamlit": "page"}
 
@@ -31,7 +32,7 @@ class Settings(BaseSettings):
     api_port: int = Field(8080, ge=1, le=65535)
     streamlit_port: int = Field(8501, ge=1, le=65535)
     postgres_volume: str = "./volumes/postgres"
-    models_dir: Path = Path("volumes/models")
+    models_dir: str = "volumes/models"
     static_dir: Path = Path("volumes/static")
     notebooks_dir: Path = Path("volumes/notebooks")
 
@@ -116,13 +117,13 @@ def _start(crew: Crew, root: Path, settings: Settings, cluster: Cluster, held: i
 
 def _environment(root: Path, settings: Settings) -> dict[str, str]:
     knobs = {name: value for name, value in dotenv_values(root / ".env").items() if value}
-    folders = {
-        name: str(root / getattr(settings, name.lower())) for name in ("MODELS_DIR", "STATIC_DIR", "NOTEBOOKS_DIR")
-    }
+    folders = {name: str(root / getattr(settings, name.lower())) for name in ("STATIC_DIR", "NOTEBOOKS_DIR")}
+    models = settings.models_dir if is_url(settings.models_dir) else str(root / settings.models_dir)
     return {
         **knobs,
         **os.environ,
         **folders,
+        "MODELS_DIR": models,
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
         "PYTHONUNBUFFERED": "1",
         "HOST": "127.0.0.1",

@@ -1,5 +1,6 @@
 """`model.json`: all that can be known of a model without unpickling it."""
 
+import hashlib
 import os
 import platform
 import stat
@@ -166,6 +167,12 @@ def open_regular(path: Path) -> BufferedReader:
         file.close()
         raise TakehomeError(f"{path.parent.name}/{path.name} is not a regular file. Save the model again.")
     return file
+
+
+def sha256(path: Path) -> str:
+    """Return the SHA-256 of a file that may come from anyone; raises as `open_regular` does."""
+    with open_regular(path) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def read_metadata(path: Path) -> Metadata:

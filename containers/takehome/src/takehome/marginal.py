@@ -17,11 +17,13 @@ class Marginal:
     present : (n,) values that are not missing; one may be there more than once.
     counts : (n,) how often each of them occurs.
     missing : how many rows have none.
+    others : how many rows have values that are not listed, where a text has too many.
     """
 
     present: pd.Series
     counts: np.ndarray
     missing: int
+    others: int = 0
 
     @classmethod
     def of(cls, column: "pd.Series | Marginal") -> "Marginal":
@@ -34,7 +36,7 @@ class Marginal:
     @property
     def rows(self) -> int:
         """The number of all rows."""
-        return int(self.counts.sum()) + self.missing
+        return int(self.counts.sum()) + self.others + self.missing
 
     def ordered(self) -> Self:
         """Return the same with its values in ascending order."""

@@ -77,7 +77,7 @@ def read_arrow(path: str | Path) -> pa.Table:
         try:
             return pa.parquet.read_table(path)
         except (pa.ArrowInvalid, OSError) as error:
-            raise TakehomeError(_explain(path, error)) from error
+            raise TakehomeError(explain(path, error)) from error
     fields = read_fields(path)
     return pa.table({name: typed(fields[name]) for name in fields.column_names})
 
@@ -91,9 +91,9 @@ def read_fields(path: Path, dialect: Dialect = _RULE) -> pa.Table:
         As for `read_csv`.
     """
     try:
-        return _read_fields(path, _header(path, dialect), dialect)
+        return _read_fields(path, header(path, dialect), dialect)
     except (pa.ArrowInvalid, OSError, UnicodeDecodeError, EOFError, csv.Error) as error:
-        raise TakehomeError(_explain(path, error)) from error
+        raise TakehomeError(explain(path, error)) from error
 
 
 def to_frame(table: pa.Table, gaps: Container[str] = ()) -> pd.DataFrame:
@@ -114,19 +114,37 @@ def _text(path: Path, dialect: Dialect) -> io.TextIOWrapper:
     return io.TextIOWrapper(io.BufferedReader(_bytes(path)), encoding=dialect.encoding, newline="")
 
 
-def _header(path: Path, dialect: Dialect) -> list[str]:
+def header(path: Path, dialect: Dialect = _RULE) -> list[str]:
+    """Return the names in a CSV file's first line.
+
+    Raises
+    ------
+    TakehomeError
+        There is none, one is there twice, or they are separated or encoded otherwise.
+    """
     with _text(path, dialect) as text:
         names = next(csv.reader(text, delimiter=dialect.separator), [])
     if any("\0" in name for name in names):
         raise TakehomeError(_no_utf8(path))
     if len(names) == 1:
         _check_separator(path, dialect)
+    return named(names, str(path))
+
+
+def named(names: list[str], origin: str) -> list[str]:
+    """Give each column a name of its own.
+
+    Raises
+    ------
+    TakehomeError
+        There is no column, or two have the same name.
+    """
     if not names:
-        raise TakehomeError(f"{path}: the file is empty. It needs a header line and at least one row.")
+        raise TakehomeError(f"{origin}: the file is empty. It needs a header line and at least one row.")
     names = [name or f"Unnamed: {i}" for i, name in enumerate(names)]
     twice = [name for name, count in Counter(names).items() if count > 1]
     if twice:
-        raise TakehomeError(f"{path}, line 1: column {twice[0]!r} is there twice. Give each column its own name.")
+        raise TakehomeError(f"{origin}, line 1: column {twice[0]!r} is there twice. Give each column its own name.")
     return names
 
 
@@ -294,7 +312,8 @@ def _to_series(column: pa.ChunkedArray, gaps: bool) -> pd.Series:
     return column.to_pandas(types_mapper=None if nullable is None else lambda _: nullable)  # a mapper makes text slow
 
 
-def _explain(path: Path, error: Exception) -> str:
+def explain(path: Path, error: Exception) -> str:
+    """Say why a file can't be read, and what to do."""
     with path.open("rb") as file:
         start = file.read(4)
     packed = path.suffix.lower() == ".gz"

@@ -71,7 +71,7 @@ def read_arrow(path: str | Path) -> pa.Table:
     """
     path = Path(path)
     if not path.is_file():
-        raise TakehomeError(f"{path}: there is no such file. {_hint(path)}")
+        raise TakehomeError(f"{path}: there is no such file. {hint(path)}")
     check_fits(path)
     if path.suffix.lower() == ".parquet":
         try:
@@ -342,7 +342,8 @@ def _shown(path: Path) -> str:
     return f"volumes/static/{path.name}" if path.parent.name == "static" else str(path)
 
 
-def _hint(path: Path) -> str:
+def hint(path: Path) -> str:
+    """Say what is beside a path where nothing is."""
     beside = [other.name for other in path.parent.iterdir()] if path.parent.is_dir() else []
     near = get_close_matches(path.name, beside, 1)
     return f"Did you mean {path.parent / near[0]}?" if near else "Check the path; data files belong in volumes/static."

@@ -1,5 +1,7 @@
 """Where the files of a scan are: on this machine or in an object store, by name, folder or pattern."""
 
+import os
+import re
 from collections.abc import Iterable
 from datetime import timedelta
 from pathlib import Path
@@ -10,13 +12,18 @@ from obstore.exceptions import BaseError
 from obstore.fsspec import register
 
 from takehome.errors import TakehomeError
+from takehome.reading import hint
 from takehome.sources import ENDINGS
 
 Source = str | Path | Iterable[str | Path]
-# A store that does not answer is told within seconds; the library's own three minutes look like a hang.
-_PATIENCE = {
-    "retry_config": {"max_retries": 2, "retry_timeout": timedelta(seconds=10)},
-    "client_options": {"connect_timeout": timedelta(seconds=5), "timeout": timedelta(seconds=60)},
+
+# What an error of the store says, and what it means; the texts themselves may hold access keys.
+_CAUSES = {
+    r"NoSuchBucket": "there is no such bucket. Check its name",
+    r"AccessDenied|403 Forbidden|InvalidAccessKeyId|Signature|Token|Unauth|Missing \w+|169\.254": "the credentials are "
+    "missing or refused. Check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, and what they may read",
+    r"BadScheme": "its address is http://, which nothing protects. Where that is right, set AWS_ALLOW_HTTP=true",
+    r"dns error|[Tt]imed ?[Oo]ut|Timeout|kind: Connect": "the store can't be reached. Check AWS_ENDPOINT_URL",
 }
 
 
@@ -56,12 +63,13 @@ def open_file(path: str) -> IO[bytes]:
 
 def explain(path: str, error: Exception) -> str:
     """Say why a place can't be read."""
-    reason = str(error).strip().splitlines()[0][:300] or type(error).__name__
-    if isinstance(error, FileNotFoundError):
-        return f"{path}: there is no such file. Check the path; data files belong in volumes/static."
     if "://" in path:
-        return f"{path}: the store can't be read ({reason}). Check the bucket's name and the AWS_* variables."
-    return f"{path}: it can't be read ({reason}). Is it whole, and may you read it?"
+        known = (cause for pattern, cause in _CAUSES.items() if re.search(pattern, str(error)))
+        missing = "there is no such object. Check the name" if isinstance(error, FileNotFoundError) else None
+        return f"{path}: {next(known, missing or 'the store failed. Try again later')}."
+    if isinstance(error, FileNotFoundError):
+        return f"{path}: there is no such file any more. Scan again."
+    return f"{path}: it can't be read ({str(error).strip().splitlines()[0]}). Is it whole, and may you read it?"
 
 
 def _files(path: str) -> Any:
@@ -71,7 +79,10 @@ def _files(path: str) -> Any:
     if protocol != "s3":
         raise TakehomeError(f"{path}: '{protocol}' is no store that a scan can read. Name a path or s3://bucket/….")
     register("s3")  # anew in each process that reads
-    return fsspec.filesystem("s3", **_PATIENCE)
+    # The environment's AWS_ALLOW_HTTP doesn't count any more where options are given.
+    options = {"allow_http": os.environ.get("AWS_ALLOW_HTTP", "").lower() == "true", "connect_timeout": "5s"}
+    retries = {"max_retries": 2, "retry_timeout": timedelta(seconds=10)}  # the library's three minutes look like a hang
+    return fsspec.filesystem("s3", client_options={**options, "timeout": "60s"}, retry_config=retries)
 
 
 def _find(source: str) -> list[str]:
@@ -80,6 +91,8 @@ def _find(source: str) -> list[str]:
         found = [str(path) for path in _list(files, source)]
     except (OSError, BaseError) as error:
         raise TakehomeError(explain(source, error)) from error
+    if not found and "://" not in source and not _is_pattern(source) and not Path(source).exists():
+        raise TakehomeError(f"{source}: there is no such file or folder. {hint(Path(source))}")
     if not found:
         raise TakehomeError(
             f"{source}: there is no CSV or Parquet file. Check the path; data belong in volumes/static."
@@ -88,13 +101,17 @@ def _find(source: str) -> list[str]:
 
 
 def _list(files: Any, source: str) -> list[str]:
-    if any(sign in source for sign in "*?["):
+    if _is_pattern(source):
         return [path for path in files.glob(source) if _is_data(path)]
     if files.isfile(source):
         if not _is_data(source):
             raise TakehomeError(f"{source}: its ending is none of {', '.join(ENDINGS)}. Give it the one that it is.")
         return [source if "://" in source else str(Path(source).absolute())]
     return [path for path in files.find(source) if _is_data(path)]
+
+
+def _is_pattern(source: str) -> bool:
+    return any(sign in source for sign in "*?[")
 
 
 def _is_data(path: str) -> bool:

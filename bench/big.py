@@ -131,11 +131,10 @@ def served(folder: Path, version: str) -> None:
     TakehomeError
         It doesn't answer, or answers otherwise.
     """
-    saved = takehome.load_model(version, models_dir=folder / "models")
+    estimator: Any = takehome.load_model(version, models_dir=folder / "models").estimator
     frame = takehome.read_csv(BIRTHS).drop(columns=TARGET).drop_duplicates()
     rows: Any = frame.to_dict("records")
-    expected = saved.estimator.predict_proba(frame)
-    with Running(ours(), Workload("big", folder, saved.estimator, frame, rows, expected)) as api:  # type: ignore[arg-type]
+    with Running(ours(), Workload("big", folder, estimator, frame, rows, estimator.predict_proba(frame))) as api:
         api.prove()
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import dask.dataframe as dd
+import httpx
 import numpy as np
 import pandas as pd
 import psycopg2
@@ -18,7 +19,7 @@ import takehome
 from distributed import Client, LocalCluster
 from frames import frames
 from hypothesis import HealthCheck, given, settings
-from object_store import ObjectStore, object_store  # noqa: F401  # the fixture
+from object_store import ObjectStore
 from sklearn.dummy import DummyClassifier
 from sklearn.linear_model import LinearRegression, LogisticRegression, SGDClassifier, SGDRegressor
 from sklearn.neighbors import KNeighborsClassifier
@@ -219,7 +220,7 @@ def test_file_that_changes_after_the_scan_is_told(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("cut_small")
-def test_object_store(object_store: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
+def test_object_store(object_store: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in object_store.environment.items():
         monkeypatch.setenv(name, value)
     frame = births(40)
@@ -247,8 +248,6 @@ def test_store_that_does_not_answer(free_port, monkeypatch: pytest.MonkeyPatch) 
 
 def put(store: ObjectStore, name: str, content: bytes) -> None:
     """Store an object."""
-    import httpx  # noqa: PLC0415
-
     assert httpx.put(f"{store.endpoint}/takehome/{name}", content=content).status_code == 200
 
 
@@ -268,9 +267,8 @@ def test_counted_rows_give_the_coefficients_of_all_rows(
     fit = takehome.fit_counted(model, data, "preterm")
     whole.fit(frame.drop(columns="preterm"), frame["preterm"])
     np.testing.assert_allclose(model[-1].coef_, whole[-1].coef_, rtol=1e-6)
-    said = capsys.readouterr().out
-    assert said == (
-        f"Counted rows: 5,000 are {len(fit.X)} distinct ones, weights for logisticregression; "
+    assert capsys.readouterr().out == (
+        f"Fitted to counted rows: 5,000 are {len(fit.X)} distinct ones, weights for logisticregression; "
         "onehotencoder saw each distinct row once.\n"
     )
     assert fit.weights.sum() == ROWS
@@ -283,6 +281,7 @@ def test_counted_rows_give_the_coefficients_of_all_rows(
         "seed": 0,
         "distinct": len(fit.X),
         "weighted": ["logisticregression"],
+        "unweighted": ["onehotencoder"],
     }
     plain = takehome.save_model(
         whole, frame.drop(columns="preterm"), frame["preterm"], name="Births", models_dir=tmp_path
@@ -327,7 +326,7 @@ def test_a_sample_is_the_same_in_any_parts(
     births().to_parquet(tmp_path / "births.parquet", row_group_size=333)
     model = logistic()
     one = takehome.fit_sample(model, data, "preterm", rows=500, seed=7)
-    assert "Random sample: 500 of 5,000 rows, drawn with seed 7" in capsys.readouterr().out
+    assert "Fitted to a random sample: 500 of 5,000 rows, drawn with seed 7." in capsys.readouterr().out
     other = takehome.fit_sample(logistic(), takehome.scan(tmp_path / "births.parquet"), "preterm", rows=500, seed=7)
     pd.testing.assert_frame_equal(one.X, other.X)
     assert one.data == other.data
@@ -360,9 +359,9 @@ def test_incremental_fit_goes_through_every_part(
     frame = births()
     model, by_hand = (make_pipeline(OneHotEncoder(), SGDClassifier(loss="log_loss", random_state=0)) for _ in range(2))
     fit = takehome.fit_incremental(model, data, "preterm", passes=2)
-    assert (
-        "Incremental: 5,000 rows in 4 parts, 2 times; the steps before the last learnt from 5,000 rows"
-        in capsys.readouterr().out
+    assert capsys.readouterr().out == (
+        "Fitted to parts one after the other: 5,000 rows, 2 times; "
+        "the steps before the last to 5,000 of them, drawn with seed 0.\n"
     )
     by_hand[0].fit(frame.drop(columns="preterm"))
     for _ in range(2):

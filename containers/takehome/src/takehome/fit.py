@@ -58,6 +58,23 @@ class Fit:
         return cls(X, y, None, None, X, schema, _fingerprint(X, y), None)
 
 
+def statement(training: Training, of: int) -> str:
+    """Say in a sentence how a model was fitted to so many rows."""
+    rows, seed = f"{training['rows']:,}", f"drawn with seed {training['seed']}"
+    if training["way"] == "counted rows":
+        said = f"counted rows: {rows} are {training['distinct']:,} distinct ones, weights for "
+        said += ", ".join(training["weighted"])
+        said += "".join(f"; {name} saw each distinct row once" for name in training["unweighted"])
+    elif training["way"] == "incremental":
+        said = f"parts one after the other: {rows} rows, {training['passes']} times"
+        drawn = training["preprocessing_rows"]
+        said += f"; the steps before the last to {drawn:,} of them, {seed}" if drawn else ""
+    else:
+        said = f"a random sample: {rows} of {of:,} rows, {seed}"
+    held = f"; {training['held_out']:,} rows held out, {seed}" if training["held_out"] else ""
+    return f"Fitted to {said}{held}."
+
+
 def _fingerprint(X: pd.DataFrame, y: pd.Series) -> Data:
     digest = hashlib.sha256()
     for column in (*(X[name] for name in X.columns), y):

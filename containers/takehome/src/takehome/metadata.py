@@ -84,9 +84,9 @@ class Histogram(TypedDict):
 class Training(TypedDict):
     """How a model was fitted to data larger than memory.
 
-    `rows` went into the fit, `held_out` were kept out of it, both at random by `seed`. Counted rows are `distinct`
-    rows with weights, given to the steps `weighted`; incremental is so many `passes`, after steps that learn from
-    all rows at once were fitted to `preprocessing_rows` drawn rows.
+    `rows` went into the fit, `held_out` were kept out of it, all drawing by `seed`. Counted rows are `distinct` ones
+    with weights, which the steps `weighted` took and the steps `unweighted` did not; incremental is so many `passes`,
+    after the steps before the last, if any, were fitted to `preprocessing_rows` drawn rows.
     """
 
     way: Literal["counted rows", "incremental", "sample"]
@@ -95,6 +95,7 @@ class Training(TypedDict):
     seed: int
     distinct: NotRequired[int]
     weighted: NotRequired[list[str]]
+    unweighted: NotRequired[list[str]]
     passes: NotRequired[int]
     preprocessing_rows: NotRequired[int]
 

@@ -42,18 +42,14 @@ def fit_counted(estimator: Any, data: dd.DataFrame, target: str, *, test_rows: i
         The estimator takes no weights, there are too many distinct rows, or the target is missing somewhere.
     """
     frame = checked(data, target)
-    weighted, others = _steps(estimator)
+    weighted, unweighted = _steps(estimator)
     rows, counts = count(frame)
     summary = Summary.of(rows, counts)
     check_target(summary, target)
     held = _held(counts, test_rows, seed)
     X, y, weights = _split(rows, target, counts - held)
-    estimator.fit(X, y, **dict.fromkeys(weighted, weights))
-    names = [name.removesuffix("__sample_weight") if "__" in name else type(estimator).__name__ for name in weighted]
-    unweighted = f"; {', '.join(others)} saw each distinct row once" if others else ""
-    print(
-        f"Counted rows: {summary.rows:,} are {len(rows):,} distinct ones, weights for {', '.join(names)}{unweighted}."
-    )
+    names = [f"{name}__sample_weight" for name in weighted] if isinstance(estimator, Pipeline) else ["sample_weight"]
+    estimator.fit(X, y, **dict.fromkeys(names, weights))
     return summary.fit(
         X,
         y,
@@ -65,7 +61,8 @@ def fit_counted(estimator: Any, data: dd.DataFrame, target: str, *, test_rows: i
             "held_out": test_rows,
             "seed": seed,
             "distinct": len(rows),
-            "weighted": names,
+            "weighted": weighted,
+            "unweighted": unweighted,
         },
     )
 
@@ -109,18 +106,15 @@ def _checked(counted: pa.Table) -> pa.Table:
 
 
 def _steps(estimator: Any) -> tuple[list[str], list[str]]:
-    """Return the parameters of `fit` that take weights, and the names of the steps that take none."""
-    steps = estimator.steps if isinstance(estimator, Pipeline) else [("", estimator)]
-    if not has_fit_parameter(steps[-1][1], "sample_weight"):
+    """Return the names of the steps whose `fit` takes weights, and of those that learn without."""
+    steps = estimator.steps if isinstance(estimator, Pipeline) else [(type(estimator).__name__, estimator)]
+    takes = {name: has_fit_parameter(step, "sample_weight") for name, step in steps if hasattr(step, "fit")}
+    if not takes.get(steps[-1][0]):
         raise TakehomeError(
             f"{type(steps[-1][1]).__name__} takes no sample_weight, so that it can't tell a row from a thousand. "
             "Take an estimator that does, or another way: takehome.fit_incremental or takehome.fit_sample."
         )
-    takes = [hasattr(step, "fit") and has_fit_parameter(step, "sample_weight") for _, step in steps]
-    weighted = [
-        f"{name}__sample_weight" if name else "sample_weight" for (name, _), ok in zip(steps, takes, strict=True) if ok
-    ]
-    return weighted, [name for (name, step), ok in zip(steps, takes, strict=True) if not ok and hasattr(step, "fit")]
+    return [name for name, ok in takes.items() if ok], [name for name, ok in takes.items() if not ok]
 
 
 def _held(counts: np.ndarray, test_rows: int, seed: int) -> np.ndarray:

@@ -14,12 +14,14 @@ import pyarrow as pa
 
 from takehome import reading
 from takehome.errors import TakehomeError
+from takehome.memory import available
 from takehome.scanning import places
 from takehome.scanning.fields import Fields
 from takehome.scanning.scheme import Scheme, changed
 
 BLOCK = 32 << 20  # bytes of text in a part
 LONGEST_ROW = 256 << 20
+_MEMORY = 2  # a dataframe's size over its text's, with room to spare
 _MARK = b"\xef\xbb\xbf"
 _QUOTE = ord('"')
 _BESIDE_QUOTES = np.frombuffer(b',\n\r"', "uint8")
@@ -88,6 +90,7 @@ def survey(path: str) -> CsvSurvey:
         except _ERRORS as error:
             raise TakehomeError(_explain(path, error)) from error
     if _packed(path) and parts:
+        _check_fits(path, parts[-1].stop or 0)
         parts = [CsvPart(path, tuple(names), 0, None)]
     return CsvSurvey(path, known, parts)
 
@@ -190,6 +193,14 @@ def _parse(block: bytes, names: list[str], path: str, line: int) -> pa.Table:
             f"{path}, line {at}: {wrong[0].actual_columns} fields where the header has {len(names)}. "
             "Quote the field that holds a comma; inside quotes it separates nothing."
         ) from error
+
+
+def _check_fits(path: str, size: int) -> None:
+    if size * _MEMORY > available():
+        raise TakehomeError(
+            f"{path}: unpacked it has {size / 1e9:.1f} GB, and a packed file can't be read in parts. "
+            "Unpack it, pack it in several files, or write Parquet."
+        )
 
 
 def _names(path: str) -> list[str]:

@@ -11,7 +11,6 @@ from sklearn.pipeline import Pipeline
 
 from takehome.errors import TakehomeError
 from takehome.fit import Fit
-from takehome.metadata import Training
 from takehome.scanning.drawing import draw, take
 from takehome.scanning.summary import Summary, check_target, checked, summarise
 
@@ -51,37 +50,43 @@ def fit_incremental(  # noqa: PLR0913  # each is something that only the noteboo
         The estimator has no `partial_fit`, the preprocessing can't take a row, or the target is missing somewhere.
     """
     frame = checked(data, target)
+    before, last = _steps(estimator)
+    summary = summarise(frame)
+    check_target(summary, target)
+    drawn = min(preprocessing_rows, max(summary.rows - test_rows, 0))
+    numbers, held = draw(summary.rows, [drawn, test_rows], seed)
+    sample, test = (take(frame, summary.lengths, rows) for rows in (numbers, held))
+    X, y = sample.drop(columns=target), sample[target]
+    if before:
+        before.fit(X, y)
+    known = {"classes": summary.columns[target].present.to_numpy()} if is_classifier(last) else {}
+    for part in (part for _ in range(passes) for part in _parts(frame, summary, held)):
+        last.partial_fit(_prepared(before, part.drop(columns=target)), part[target], **known)
+    return summary.fit(
+        X,
+        y,
+        None,
+        (test.drop(columns=target), test[target], np.ones(test_rows)) if test_rows else None,
+        {
+            "way": "incremental",
+            "rows": summary.rows - test_rows,
+            "held_out": test_rows,
+            "seed": seed,
+            "passes": passes,
+            "preprocessing_rows": drawn if before else 0,
+        },
+    )
+
+
+def _steps(estimator: Any) -> tuple[Pipeline | None, Any]:
+    """Return the steps before the last, if there are any, and the last."""
     before, last = (estimator[:-1], estimator[-1]) if isinstance(estimator, Pipeline) else (None, estimator)
     if not hasattr(last, "partial_fit"):
         raise TakehomeError(
             f"{type(last).__name__} has no partial_fit. Take an estimator that has, as SGDClassifier and SGDRegressor "
             "do, or another way: takehome.fit_counted or takehome.fit_sample."
         )
-    summary = summarise(frame)
-    check_target(summary, target)
-    drawn = min(preprocessing_rows, max(summary.rows - test_rows, 0))
-    numbers, held = draw(summary.rows, [drawn, test_rows], seed)
-    sample, test = take(frame, summary.lengths, numbers), take(frame, summary.lengths, held)
-    X, y = sample.drop(columns=target), sample[target]
-    if before is not None and len(before):
-        before.fit(X, y)
-    known = {"classes": summary.columns[target].present.to_numpy()} if is_classifier(last) else {}
-    for _ in range(passes):
-        for part in _parts(frame, summary, held):
-            last.partial_fit(_prepared(before, part.drop(columns=target)), part[target], **known)
-    training: Training = {
-        "way": "incremental",
-        "rows": summary.rows - test_rows,
-        "held_out": test_rows,
-        "seed": seed,
-        "passes": passes,
-    }
-    if before is not None and len(before):
-        training["preprocessing_rows"] = drawn
-    drawing = f"; the steps before the last learnt from {drawn:,} rows" if "preprocessing_rows" in training else ""
-    print(f"Incremental: {training['rows']:,} rows in {len(summary.lengths):,} parts, {passes} times{drawing}.")
-    tested = (test.drop(columns=target), test[target], np.ones(test_rows)) if test_rows else None
-    return summary.fit(X, y, None, tested, training)
+    return before or None, last
 
 
 def _parts(frame: dd.DataFrame, summary: Summary, held: np.ndarray) -> Iterator[pd.DataFrame]:
@@ -96,7 +101,7 @@ def _parts(frame: dd.DataFrame, summary: Summary, held: np.ndarray) -> Iterator[
 
 
 def _prepared(before: Pipeline | None, X: pd.DataFrame) -> Any:
-    if before is None or not len(before):
+    if before is None:
         return X
     try:
         return before.transform(X)

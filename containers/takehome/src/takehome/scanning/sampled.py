@@ -44,7 +44,6 @@ def fit_sample(  # noqa: PLR0913  # each is something that only the notebook kno
     sample, test = take(frame, summary.lengths, fitted), take(frame, summary.lengths, held)
     X, y = sample.drop(columns=target), sample[target]
     estimator.fit(X, y)
-    print(f"Random sample: {rows:,} of {summary.rows:,} rows, drawn with seed {seed}; the row schema is from all.")
     return summary.fit(
         X,
         y,

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from takehome.errors import TakehomeError
-from takehome.fit import Fit
+from takehome.fit import Fit, statement
 from takehome.marginal import Marginal
 from takehome.metadata import RULE, Data, Training
 from takehome.schema import MOST_CATEGORIES, RowSchema
@@ -67,12 +67,13 @@ class Summary:
         test: tuple[pd.DataFrame, pd.Series, np.ndarray] | None,
         training: Training,
     ) -> Fit:
-        """Put together what a model was fitted on."""
+        """Put together what a model was fitted on, and say so."""
         columns = {str(name): self.columns[str(name)] for name in X.columns}
         digest = hashlib.sha256(f"{self.rows} {self.digest}".encode())
         for name, column in self.columns.items():
             digest.update(f"{name}:{column.present.dtype}\n".encode())
         data = Data(rows=self.rows, sha256=digest.hexdigest(), reading_rule=RULE)
+        print(statement(training, self.rows))
         return Fit(X, y, weights, test, columns, RowSchema.from_marginals(columns), data, training)
 
 
@@ -96,7 +97,7 @@ def checked(frame: Any, target: str) -> dd.DataFrame:
     Raises
     ------
     TakehomeError
-        It is no Dask dataframe, or has no such column.
+        It is no Dask dataframe, has no such column, or has categories that nobody knows yet.
     """
     if not isinstance(frame, dd.DataFrame):
         raise TakehomeError(f"The data is a {type(frame).__name__}. Pass the Dask dataframe of takehome.scan(...).")
@@ -104,6 +105,9 @@ def checked(frame: Any, target: str) -> dd.DataFrame:
         raise TakehomeError(
             f"There is no column {target!r} to predict. There is: {', '.join(map(str, frame.columns))}."
         )
+    unknown = [str(name) for name in frame.columns if frame[name].dtype == "category" and not frame[name].cat.known]
+    if unknown:
+        raise TakehomeError(f"Column {unknown[0]!r}: its categories differ from part to part. Call data.categorize().")
     return frame[[*(name for name in frame.columns if name != target), target]]
 
 

@@ -4,8 +4,11 @@ import gzip
 import json
 import re
 import shutil
+import signal
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import dask.dataframe as dd
 import httpx
@@ -235,15 +238,42 @@ def test_object_store(object_store: ObjectStore, monkeypatch: pytest.MonkeyPatch
         takehome.scan("s3://nobodys/x.csv")
     with pytest.raises(takehome.TakehomeError, match="'ftp' is no store"):
         takehome.scan("ftp://host/x.csv")
+    put(object_store, "latin.csv", "a,b\nü,1\n".encode("latin-1"))
+    with pytest.raises(takehome.TakehomeError, match=r"s3://takehome/latin\.csv: it can't be read .*UTF"):
+        takehome.scan(f"{object_store.url}/latin.csv")
+    data = takehome.scan(f"{object_store.url}/births")
+    object_store.send(signal.SIGKILL)
+    with pytest.raises(takehome.TakehomeError, match="the store can't be reached"):
+        data.compute()
 
 
-def test_store_that_does_not_answer(free_port, monkeypatch: pytest.MonkeyPatch) -> None:
-    known = {"ENDPOINT_URL": f"http://127.0.0.1:{free_port()}", "ALLOW_HTTP": "true", "REGION": "us-east-1"}
-    for name, value in (known | {"ACCESS_KEY_ID": "a", "SECRET_ACCESS_KEY": "secret-of-mine"}).items():
+class Denying(BaseHTTPRequestHandler):
+    """An object store that lets nobody in."""
+
+    def do_GET(self) -> None:
+        """Refuse."""
+        body = b"<Error><Code>AccessDenied</Code><Message>for AKIDOFMINE</Message></Error>"
+        self.send_response(403)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(b"" if self.command == "HEAD" else body)
+
+    do_HEAD = do_GET  # noqa: N815
+
+
+def test_store_that_lets_nobody_in_or_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Denying)
+    Thread(target=server.serve_forever, daemon=True).start()
+    known = {"ENDPOINT_URL": f"http://127.0.0.1:{server.server_port}", "ALLOW_HTTP": "true", "REGION": "us-east-1"}
+    for name, value in (known | {"ACCESS_KEY_ID": "AKIDOFMINE", "SECRET_ACCESS_KEY": "secret-of-mine"}).items():
         monkeypatch.setenv(f"AWS_{name}", value)
-    with pytest.raises(takehome.TakehomeError, match=r"s3://away/x\.csv: the store can't be reached") as caught:
+    with pytest.raises(takehome.TakehomeError, match=r"x\.csv: the credentials are missing or refused") as caught:
+        takehome.scan("s3://denied/x.csv")
+    server.shutdown()
+    server.server_close()
+    with pytest.raises(takehome.TakehomeError, match=r"s3://away/x\.csv: the store can't be reached") as away:
         takehome.scan("s3://away/x.csv")
-    assert "secret-of-mine" not in str(caught.value)
+    assert "OFMINE" not in str(caught.value) and "of-mine" not in f"{caught.value}{away.value}"
 
 
 def put(store: ObjectStore, name: str, content: bytes) -> None:

@@ -39,7 +39,7 @@ class CsvPart:
 
     def read(self, scheme: Scheme, columns: list[str]) -> pa.Table:
         """Return the rows with the types of the whole scan."""
-        with places.open_file(self.path) as file:
+        with places.opened(self.path) as file:
             try:
                 parts = [self._typed(block, scheme, columns) for block in self._blocks(file)]
             except _ERRORS as error:
@@ -80,7 +80,7 @@ def survey(path: str) -> CsvSurvey:
     """
     names = _names(path)
     known, parts, line = dict.fromkeys(names, Fields()), [], 2
-    with places.open_file(path) as file:
+    with places.opened(path) as file:
         try:
             for start, block in rows_in_blocks(path, file):
                 fields = _parse(block, names, path, line)
@@ -207,7 +207,7 @@ def _names(path: str) -> list[str]:
     try:
         if "://" not in path:
             return reading.header(Path(path))
-        with places.open_file(path) as file:
+        with places.opened(path) as file:
             stream = gzip.GzipFile(fileobj=file) if _packed(path) else file
             start = stream.read(1 << 20)
     except _ERRORS as error:

@@ -23,7 +23,7 @@ class ParquetPart:
     def read(self, scheme: Scheme, columns: list[str]) -> pa.Table:
         """Return the rows with the types of the whole scan."""
         texts = [name for name in columns if scheme.types[name] == pa.string()]
-        with places.open_file(self.path) as file:
+        with places.opened(self.path) as file:
             try:
                 # a text that repeats is decoded once
                 table = pq.ParquetFile(file, read_dictionary=texts).read_row_groups(self.groups, columns)
@@ -50,7 +50,7 @@ def survey(path: str) -> ParquetSurvey:
     TakehomeError
         It is no Parquet file, or a column holds lists or the like.
     """
-    with places.open_file(path) as raw:
+    with places.opened(path) as raw:
         try:
             file = pq.ParquetFile(raw)
             types = {field.name: _plain(field, path) for field in file.schema_arrow}

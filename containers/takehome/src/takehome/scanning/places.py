@@ -2,7 +2,8 @@
 
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import IO, Any
@@ -47,28 +48,29 @@ def find_files(source: Source) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def open_file(path: str) -> IO[bytes]:
+@contextmanager
+def opened(path: str) -> Iterator[IO[bytes]]:
     """Open a file of this machine or of a store for reading.
 
     Raises
     ------
     TakehomeError
-        It is not there any more, or the store can't be reached.
+        It is not there any more, or the store can't be reached, now or while it is read.
     """
     try:
-        return _files(path).open(path, "rb")
+        with _files(path).open(path, "rb") as file:
+            yield file
     except (OSError, BaseError) as error:
         raise TakehomeError(explain(path, error)) from error
 
 
 def explain(path: str, error: Exception) -> str:
     """Say why a place can't be read."""
-    if "://" in path:
-        known = (cause for pattern, cause in _CAUSES.items() if re.search(pattern, str(error)))
-        missing = "there is no such object. Check the name" if isinstance(error, FileNotFoundError) else None
-        return f"{path}: {next(known, missing or 'the store failed. Try again later')}."
     if isinstance(error, FileNotFoundError):
-        return f"{path}: there is no such file any more. Scan again."
+        return f"{path}: there is no such file, or no such bucket. Check the name, and scan again."
+    if isinstance(error, BaseError):
+        known = (cause for pattern, cause in _CAUSES.items() if re.search(pattern, str(error)))
+        return f"{path}: {next(known, 'the store failed. Try again later')}."
     return f"{path}: it can't be read ({str(error).strip().splitlines()[0]}). Is it whole, and may you read it?"
 
 

@@ -57,8 +57,10 @@ def opened(path: str) -> Iterator[IO[bytes]]:
     TakehomeError
         It is not there any more, or the store can't be reached, now or while it is read.
     """
+    files = _files(path)
     try:
-        with _files(path).open(path, "rb") as file:
+        files.info(path)  # obstore's file that can't be opened prints a stack trace when it is thrown away
+        with files.open(path, "rb") as file:
             yield file
     except (OSError, BaseError) as error:
         raise TakehomeError(explain(path, error)) from error

@@ -1,6 +1,5 @@
 """Saving a model so that everything after the notebook can be derived from it, and loading it back."""
 
-import hashlib
 import platform
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -17,8 +16,9 @@ from sklearn.base import is_classifier, is_regressor
 from takehome.answers import Answer, Class, Estimator, answer
 from takehome.errors import TakehomeError
 from takehome.evaluation import Evaluation, evaluated
+from takehome.fit import Fit
 from takehome.handover import hand_over
-from takehome.metadata import RULE, Data, Examples, Metadata, installed, read_metadata, sha256
+from takehome.metadata import Examples, Metadata, installed, read_metadata, sha256
 from takehome.profile import histogram, profile
 from takehome.proof import compare, prove
 from takehome.rows import RowReader
@@ -64,8 +64,8 @@ class Model:
 
 def save_model(  # noqa: PLR0913  # each is something that only the notebook knows
     estimator: Estimator,
-    X: pd.DataFrame,
-    y: pd.Series,
+    X: pd.DataFrame | Fit,
+    y: pd.Series | None = None,
     *,
     name: str,
     labels: Mapping[Any, str] | None = None,
@@ -80,7 +80,8 @@ def save_model(  # noqa: PLR0913  # each is something that only the notebook kno
     ----------
     estimator : fitted; its `predict` (and `predict_proba`) takes the dataframe of features.
     X, y : (n, k) and (n,): *all* rows that the project has seen. Categories, ranges and missing values of the row
-        schema come from them; the name of `y` is the target's.
+        schema come from them; the name of `y` is the target's. In place of both what `fit_counted`, `fit_incremental`
+        or `fit_sample` returned, which knows all rows of a scan.
     name : what people call the model.
     labels : what people are shown for each class value, e.g. `{0: "Full-term", 1: "Pre-term"}`.
     evaluate : `(X_test, y_test)` or `(X_test, y_test, weights)`: held-out rows to take metrics and curves from.
@@ -104,24 +105,25 @@ def save_model(  # noqa: PLR0913  # each is something that only the notebook kno
     """
     if not isinstance(name, str) or not isinstance(labels, Mapping | None):
         raise TakehomeError(f"name is a text and labels a dictionary, not {name!r} and {labels!r}.")
-    schema, y = RowSchema.from_frame(X), _target(y, len(X))
-    classes, some = _classes(estimator, y, labels), _examples(X)
+    fit = Fit.of(X, y)
+    schema, classes, some = fit.schema, _classes(estimator, fit.y, labels), _examples(fit.X)
     sample = None if evaluate is None else Sample.read(evaluate, "evaluate")
     answers, decided, judged = _results(estimator, classes, some, sample, threshold, choose_on)
     known = {
         "created": datetime.now(UTC),
         "name": name,
         "task": "regression" if classes is None else "classification",
-        "target": str(y.name),
+        "target": str(fit.y.name),
         "classes": classes,
         "row_schema": schema.to_json(name, schema.to_rows(some.iloc[:1])),
         "examples": Examples(rows=schema.to_rows(some), answers=answers),
         "threshold": decided.value,
         "threshold_rule": decided.rule,
         **vars(judged),
-        "profile": profile(schema, X),
-        "histogram": histogram(schema, X),
-        "data": _fingerprint(X, y),
+        "profile": profile(schema, fit.columns),
+        "histogram": histogram(schema, fit.columns),
+        "data": fit.data,
+        "training": fit.training,
     }
     version = _commit(estimator, known, _store(models_dir))
     print(f"Saved {name!r} as {version}: a fresh process gives the same answers for {len(some)} example rows.")
@@ -180,14 +182,6 @@ def _examples(X: pd.DataFrame) -> pd.DataFrame:
     spread = np.linspace(0, len(X) - 1, EXAMPLES).astype(int)
     missing = [int(X[name].isna().to_numpy().argmax()) for name in X.columns if X[name].isna().any()]
     return X.iloc[np.unique([*spread, *missing])]
-
-
-def _target(y: Any, rows: int) -> pd.Series:
-    if not isinstance(y, pd.Series) or y.name is None:
-        raise TakehomeError("y has no name. Pass the pandas Series of the target, e.g. frame['price'].")
-    if len(y) != rows:
-        raise TakehomeError(f"X has {rows:,} rows and y has {len(y):,}. Pass the same rows of both.")
-    return y
 
 
 def _classes(estimator: Estimator, y: pd.Series, labels: Mapping[Any, str] | None) -> list[Class] | None:
@@ -262,11 +256,3 @@ def _write(estimator: Estimator, folder: Path, known: dict[str, Any]) -> None:
     needed = prove(folder, read_metadata(described))
     metadata.packages = {package: installed(package) or "" for package in needed}
     described.write_text(metadata.model_dump_json(indent=1), encoding="utf-8")
-
-
-def _fingerprint(X: pd.DataFrame, y: pd.Series) -> Data:
-    digest = hashlib.sha256()
-    for column in (*(X[name] for name in X.columns), y):
-        digest.update(f"{column.name}:{column.dtype}\n".encode())
-        digest.update(pd.util.hash_pandas_object(column, index=False).to_numpy().tobytes())
-    return Data(rows=len(X), sha256=digest.hexdigest(), reading_rule=RULE)

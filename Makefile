@@ -1,18 +1,22 @@
 # What a person types. Each target is one line over `docker compose` or `takehome`.
 .DEFAULT_GOAL := help
-.PHONY: help up down local test bench new convert train verify models submit review doctor lock upgrade clean
+.PHONY: help up down local public stack test bench bench-big new convert load train verify models submit review doctor secrets key lock upgrade clean
 BIN := .venv/bin
 # In the running container, else in the environment of `make local`.
 TAKEHOME = $(if $(shell docker compose ps --quiet --status running python 2>/dev/null),docker compose exec python takehome,\
   $(MAKE) --silent .venv/.ready && $(BIN)/takehome)
 # Its quick part needs no more than any Python; without one, Compose speaks for itself.
 CHECK = ! command -v python3 >/dev/null || python3 containers/takehome/src/takehome/doctor/quick.py
+# A value as it was typed, dollars and quotes too, for the shell.
+quoted = '$(subst ','\'',$(value $1))'
+PUBLIC := docker compose -f docker-compose.yml -f compose.public.yml
+DOOR = $(PUBLIC) run --rm --no-deps secrets
 ENVIRONMENTS := $(wildcard containers/*/environment.yml)
 COMPILE := uv pip compile --quiet --universal --fork-strategy fewest --python-version 3.11 --no-annotate --no-header \
   - containers/takehome/pyproject.toml --all-extras tests/requirements.txt -o containers/constraints.txt
 
 help: ## List these targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 up: ## Build what changed and start the four services in Docker
 	@$(CHECK) up
@@ -31,30 +35,59 @@ test: .venv/.tests ## Run every test; without Docker or a browser some are skipp
 bench: .venv/.ready ## Measure the API beside others (12 minutes; needs wrk): tables in README.md, chart in resources/
 	@$(BIN)/python -m bench $(if $(ROUNDS),--rounds $(ROUNDS))
 
+# A swarm takes limits from `deploy`, and numbers without quotes. A new tag is what makes it replace the replicas.
+TAG := $(or $(TAG),$(shell date +%Y%m%d-%H%M%S))
+STACK = docker compose --project-name takehome config | \
+  TAG=$(TAG) NODE=$$(docker info --format '{{.Swarm.NodeID}}') CADDYFILE=$$(cksum <containers/caddy/cluster.Caddyfile | cut -d' ' -f1) \
+  docker compose --project-name takehome --file - --file compose.cluster.yml
+AS_STACK := sed -E '/^name:|^    (cpu_quota|mem_limit|memswap_limit|pids_limit|shm_size):/d; s/(published|size): "([0-9]+)"/\1: \2/'
+
+stack: ## Run or update replicas on all hosts of a swarm: make stack REPLICAS=4 REGISTRY=127.0.0.1:5000
+	@docker info --format '{{.Swarm.LocalNodeState}}' | grep -qx active || \
+	  { echo "This Docker engine is in no swarm. Begin one: docker swarm init" >&2; exit 1; }
+	$(STACK) build
+	$(if $(REGISTRY),$(STACK) push fastapi streamlit)
+	$(STACK) config | $(AS_STACK) | docker stack deploy --detach=false --prune --compose-file - takehome
+
+bench-big: .venv/.ready ## Measure data larger than memory: 310 million rows to a served model (10 minutes, 1 GB of disk)
+	@$(BIN)/python -m bench.big
+
 new: ## Write a notebook for a file: make new DATA=volumes/static/loans.csv TARGET=defaulted
-	@$(TAKEHOME) new '$(DATA)' --target '$(TARGET)'
+	@$(TAKEHOME) new $(call quoted,DATA) --target $(call quoted,TARGET)
 
 # In the container the data is read-only: this command alone is given it to write.
 convert: ## Rewrite a file as UTF-8 with commas, where reading asks for it: make convert DATA=volumes/static/loans.csv
-	@$(subst exec,run --rm --no-deps --volume '$(CURDIR)/volumes/static:/writable/static' --env STATIC_DIR=/writable/static,$(TAKEHOME)) convert '$(DATA)'
+	@$(subst exec,run --rm --no-deps --volume '$(CURDIR)/volumes/static:/writable/static' --env STATIC_DIR=/writable/static,$(TAKEHOME)) convert $(call quoted,DATA)
+
+load: ## Load files that came since the start, or changed, into PostgreSQL
+	@$(TAKEHOME) load
 
 train: ## Run a notebook, whose model is then served: make train NOTEBOOK=volumes/notebooks/loans.ipynb
-	@$(TAKEHOME) train $(if $(NOTEBOOK),'$(NOTEBOOK)')
+	@$(TAKEHOME) train $(if $(NOTEBOOK),$(call quoted,NOTEBOOK))
 
 verify: ## Run a notebook again in a clean place and compare: make verify NOTEBOOK=volumes/notebooks/loans.ipynb
-	@$(TAKEHOME) verify $(if $(NOTEBOOK),'$(NOTEBOOK)')
+	@$(TAKEHOME) verify $(if $(NOTEBOOK),$(call quoted,NOTEBOOK))
 
 models: ## List the models that are kept; serve one again: make models USE=VERSION
-	@$(TAKEHOME) models $(if $(USE),--use '$(USE)')
+	@$(TAKEHOME) models $(if $(USE),--use $(call quoted,USE))
 
 submit: ## Verify the notebook and write volumes/submission/submission.zip: make submit NOTEBOOK=... WITH_DATA=1 FORCE=1
-	@$(TAKEHOME) submit $(if $(NOTEBOOK),'$(NOTEBOOK)') $(if $(WITH_DATA),--with-data) $(if $(FORCE),--force)
+	@$(TAKEHOME) submit $(if $(NOTEBOOK),$(call quoted,NOTEBOOK)) $(if $(WITH_DATA),--with-data) $(if $(FORCE),--force)
 
 review: .venv/.ready ## Run a submission again, shut in, and write review.html: make review SUBMISSION=submission.zip SERVE=1
-	@$(BIN)/takehome review '$(SUBMISSION)' $(if $(SERVE),--serve) $(if $(TRUST),--trust)
+	@$(BIN)/takehome review $(call quoted,SUBMISSION) $(if $(SERVE),--serve) $(if $(TRUST),--trust)
 
 doctor: .venv/.ready ## Say what is wrong with this machine or this folder, with the command that mends it
 	@$(BIN)/takehome doctor
+
+secrets: ## Make the secrets of the locked door that are missing, in secrets/
+	@$(DOOR) takehome secrets
+
+key: ## Make an API key, or replace it: make key NAME=anna
+	@$(DOOR) takehome key '$(NAME)'
+
+public: ## Start the services behind the locked door, for others to see
+	$(PUBLIC) up --build
 
 lock: .venv/.tests ## Write containers/constraints.txt after a line was added; other versions stay
 	$(BIN)/python containers/requirements.py | $(BIN)/$(COMPILE)

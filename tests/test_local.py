@@ -109,6 +109,7 @@ def clone(tmp_path: Path) -> Path:
     (copy / "volumes/static/coins.csv").write_text("side,won\n" + "heads,1\ntails,0\nheads,0\n" * 20)
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(NOTEBOOK)])
     nbformat.write(notebook, copy / "volumes/notebooks/submission.ipynb")
+    (copy / ".env").write_text("LOG_LEVEL=info\n")  # a setting of the services'
     return copy
 
 

@@ -16,7 +16,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import httpx
 import numpy as np
@@ -34,11 +34,13 @@ JSON = {"Content-Type": "application/json"}
 
 
 @contextmanager
-def running(models: Path, port: int, **variables: str) -> Iterator[tuple[str, subprocess.Popen]]:
+def running(
+    models: Path | str, port: int, log: int | IO[bytes] = subprocess.DEVNULL, **variables: str
+) -> Iterator[tuple[str, subprocess.Popen]]:
     """Run the API as the container does; give its address once it answers, and its process."""
     environment = os.environ | {"MODELS_DIR": str(models), "PORT": str(port), "HOST": "127.0.0.1"} | variables
     command = [sys.executable, str(ROOT / "containers/fastapi/start.py")]
-    with subprocess.Popen(command, env=environment, cwd="/", stderr=subprocess.DEVNULL) as process:
+    with subprocess.Popen(command, env=environment, cwd="/", stderr=log) as process:
         try:
             url = f"http://127.0.0.1:{port}"
             eventually(lambda: httpx.get(f"{url}/ready").status_code == 200, seconds=60)
@@ -60,7 +62,7 @@ def eventually(holds: Callable[[], Any], seconds: float = 20) -> Any:
         time.sleep(0.05)
 
 
-def save(folder: Path, slope: float, estimator: Any = None) -> str:
+def save(folder: Path | str, slope: float, estimator: Any = None) -> str:
     """Save `y = slope * x`, or another estimator of x."""
     X = pd.DataFrame({"x": np.arange(-50.0, 50.0)})
     y = pd.Series(slope * X["x"], name="y")

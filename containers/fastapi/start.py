@@ -8,6 +8,8 @@ from tempfile import TemporaryDirectory
 import uvicorn
 from pydantic import ValidationError
 from pydantic_settings import SettingsError
+from takehome.errors import TakehomeError
+from takehome.settings import is_url, open_store
 
 
 def main() -> None:
@@ -21,6 +23,11 @@ def main() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # a file a client: idle ones must not keep others out
         try:
             from app.settings import settings  # noqa: PLC0415  # reads the environment
+
+            if is_url(settings.models_dir):
+                open_store(settings.models_dir, settings.models_mirror)
+        except TakehomeError as error:
+            sys.exit(f"{error} Then start again.")
         except SettingsError as error:
             sys.exit(f"{error}. Correct the variable, then start again.")
         except ValidationError as error:

@@ -34,13 +34,23 @@ keep_cluster() {
   mv "$data.new" "$data"
 }
 
+# The passwords that compose.public.yml has each service use, as SQL. Read by the owner of the files.
+passwords() {
+  local folder
+  for folder in /run/secrets/*; do
+    [ ! -d "$folder" ] || as "$(stat -c %u "$folder")" "$(stat -c %g "$folder")" \
+      sed -nE "s/^[*]:[*]:[*]:([a-z]+):([A-Za-z0-9_-]+)$/ALTER ROLE \1 PASSWORD '\2';/p" "$folder/pgpass"
+  done
+}
+
 # Tables and roles, by a server that nobody else can reach yet. A statement that fails is told and passed over: the
 # database must start whatever its user did to his own tables. (`postgres --single` would want the owner of the folder
 # in /etc/passwd.)
 keep_schema() {
   local alone="-c listen_addresses= -c unix_socket_directories=/tmp -c hba_file=/start/pg_hba.conf"
   if pg_ctl start -D "$data" --silent --wait --timeout 3600 -o "$alone -c log_min_messages=fatal"; then
-    PGOPTIONS='-c client_min_messages=error' psql -Xq -h /tmp -U postgres -d local -f /start/schema.sql || true
+    PGOPTIONS='-c client_min_messages=error' psql -Xq -h /tmp -U postgres -d local -f /start/schema.sql \
+      -c "RESET SESSION AUTHORIZATION" -f - || true
     pg_ctl stop -D "$data" --silent --wait --timeout 3600 --mode fast
   fi
 }
@@ -61,22 +71,35 @@ serve() {
   flock -n 9 || refuse "another server uses volumes/postgres. Find it with 'docker ps' and stop it first."
   [ -e "$data" ] || keep_cluster
   keep_schema
-  exec postgres -D "$data" -c hba_file=/start/pg_hba.conf -c listen_addresses='*' \
+  exec postgres -D "$data" -c hba_file="${HBA_FILE:-/start/pg_hba.conf}" -c listen_addresses='*' \
     -c unix_socket_directories=/var/run/postgresql -c log_checkpoints=off
+}
+
+owner() {
+  if [ "$(stat -c %u "$folder")" = 0 ]; then
+    echo "$(id -u postgres) $(id -g postgres)"
+  else
+    stat -c '%u %g' "$folder"
+  fi
+}
+
+check() {
+  local uid gid
+  read -r uid gid < <(owner)
+  as "$uid" "$gid" psql -X -h 127.0.0.1 -U local -qtAc 'SELECT 1'
 }
 
 start() {
   local uid gid
-  read -r uid gid < <(stat -c '%u %g' "$folder")
-  if [ "$uid" = 0 ]; then
-    uid=$(id -u postgres) gid=$(id -g postgres)
+  read -r uid gid < <(owner)
+  if [ "$(stat -c %u "$folder")" = 0 ]; then
     mkdir -p "$folder/$major"
     chown "$uid:$gid" "$folder/$major"
   fi
   as "$uid" "$gid" mkdir -p "$folder/$major"
   as "$uid" "$gid" test -e "$data" || as postgres postgres "$BASH" "$0" make_cluster
   exec setpriv --reuid "$uid" --regid "$gid" --clear-groups --bounding-set=-all --inh-caps=-all --no-new-privs \
-    "$BASH" "$0" serve
+    "$BASH" "$0" serve < <(passwords)
 }
 
 "${1:-start}"

@@ -8,6 +8,7 @@ c = get_config()  # noqa: F821
 c.ServerApp.ip = os.environ["HOST"]
 c.ServerApp.port = int(os.environ["PORT"])
 c.ServerApp.port_retries = 0
+c.ServerApp.base_url = os.environ.get("JUPYTER_BASE_URL", "/")
 c.ServerApp.root_dir = os.environ["NOTEBOOKS_DIR"]
 c.ServerApp.open_browser = False
 c.ServerApp.quit_button = False

@@ -5,14 +5,17 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 from threading import Lock, Thread
 
 from pydantic import Field, ValidationError
 from takehome import settings
+from takehome.errors import TakehomeError
 
 HERE = Path(__file__).resolve().parent
 SECONDS_TO_STOP = 4
+SECONDS_TO_RETRY = 5
 
 
 class Settings(settings.Settings):
@@ -59,8 +62,20 @@ class Children:
 def prepare(children: Children, settings: Settings) -> None:
     """Load the data, then train; each reports its own failure, and JupyterLab stays up to mend it."""
     children.start("takehome", "load").wait()
-    if not (settings.models_dir / "current").exists():
+    if _has_no_model(settings):
         children.start("takehome", "train", str(settings.notebooks_dir / "submission.ipynb")).wait()
+
+
+def _has_no_model(settings: Settings) -> bool:
+    """Tell whether there is no model yet, as soon as that can be known: an object store may start later."""
+    told = ""
+    while True:
+        try:
+            return settings.store().current() is None
+        except TakehomeError as error:
+            if str(error) != told:
+                print(told := str(error), file=sys.stderr, flush=True)
+            time.sleep(SECONDS_TO_RETRY)
 
 
 def main() -> int:

@@ -6,6 +6,8 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from takehome.artifact import Model
 
+from app.settings import settings
+
 ABOUT = """Answers come from the model that the notebook saved last. `POST /predict` takes one row of the training
 dataframe, or a list of rows. What was never seen in training is answered with a warning; `?strict=true` refuses it."""
 
@@ -52,6 +54,9 @@ def openapi(app: FastAPI, model: Model | None) -> dict[str, Any]:
     row: dict[str, Any] = dict(model.metadata.row_schema) if model else {"type": "object", "examples": []}
     row.pop("$schema", None)
     document.setdefault("components", {}).setdefault("schemas", {}).update({"Row": row, "Answer": _answer(model)})
+    if settings.api_keys_file:
+        document["components"]["securitySchemes"] = {"key": {"type": "apiKey", "in": "header", "name": "X-API-Key"}}
+        document["security"] = [{"key": []}]
     document["paths"] = {"/predict": {"post": _predict(row["examples"])}} | document["paths"]
     return document
 

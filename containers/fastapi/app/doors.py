@@ -1,4 +1,4 @@
-"""Who may come in: a page of another site in the user's browser may not."""
+"""Who may come in: not a page of another site in the user's browser, and nobody without a key where keys are set."""
 
 import re
 import time
@@ -11,6 +11,7 @@ from fastapi.responses import JSONResponse
 from prometheus_client import Counter, Histogram
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.keys import keys
 from app.prediction import Prediction
 from app.registry import Registry
 from app.settings import settings
@@ -20,6 +21,7 @@ SECONDS = Histogram("takehome_request_seconds", "Time to answer a request, in se
 
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9_.-]{1,64}")
 _REFUSED = "This API answers only to http://localhost and to pages of its own: the {} {!r} is another's."
+_NO_KEY = "This needs an API key, in a header: `Authorization: Bearer KEY` or `X-API-Key: KEY`."
 
 
 class Doors:
@@ -64,6 +66,8 @@ class Doors:
         app: ASGIApp = self._prediction if scope["path"] == self._prediction.path else self._app
         if refusal:
             app = JSONResponse({"detail": refusal}, 403)
+        elif keys and not keys.admit(scope["path"], headers):
+            app = JSONResponse({"detail": _NO_KEY}, 401, {"WWW-Authenticate": "Bearer"})
         return await app(scope, receive, named)
 
 
@@ -75,7 +79,7 @@ def _figures(path: str, status: int) -> tuple[Any, Any]:
 @lru_cache(1024)
 def _refusal(hosts: tuple[bytes, ...], from_page: bytes | None) -> str | None:
     names = [host.decode("latin-1") for host in hosts]
-    if len(names) != 1 or _name(names[0]) not in settings.allowed_hosts:
+    if len(names) != 1 or settings.allowed_hosts.isdisjoint((_name(names[0]), "*")):
         return _REFUSED.format("Host", ", ".join(names)[:80])
     origin = from_page and from_page.decode("latin-1")
     if origin is not None and origin.lower() != f"http://{names[0].lower()}":

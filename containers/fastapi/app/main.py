@@ -11,7 +11,7 @@ from fastapi.responses import RedirectResponse, Response
 from fastapi_offline import FastAPIOffline
 from pydantic import BaseModel, ConfigDict, ValidationError
 from takehome.rows import RowError
-from takehome.store import Store
+from takehome.settings import open_store
 
 from app import docs
 from app.body import Room, decode, read
@@ -25,7 +25,7 @@ from app.settings import settings
 from app.verdicts import Verdicts
 from app.versions import Version, choose, versions
 
-registry = Registry(Store(settings.models_dir), Verdicts(settings.workers_dir))
+registry = Registry(open_store(settings.models_dir, settings.models_mirror), Verdicts(settings.workers_dir))
 room = Room()
 predictions = PredictionLog(on=settings.prediction_log)
 
@@ -41,7 +41,12 @@ async def _lifespan(_: Any) -> AsyncIterator[None]:
 
 
 api = FastAPIOffline(
-    title="Take-home model API", version="1.0.0", lifespan=_lifespan, redoc_url=None, responses=docs.FOREIGN
+    title="Take-home model API",
+    version="1.0.0",
+    lifespan=_lifespan,
+    redoc_url=None,
+    responses=docs.FOREIGN,
+    root_path=settings.root_path,
 )
 api.openapi = lambda: docs.openapi(api, registry.served.model if registry.served else None)  # type: ignore[method-assign]
 app = Doors(api, Prediction(registry, predictions), registry)
@@ -77,8 +82,12 @@ async def health() -> Any:
     "/ready", summary="A model is loaded and proved", response_model=dict[str, str | None], responses=docs.NO_MODEL
 )
 async def ready() -> Any:
-    """Answer 200 once predictions can be had; `refused` says why the model saved last is not the one that answers."""
-    return {"status": "ready", "version": served().version, "refused": registry.passed_over}
+    """Answer 200 once predictions can be had.
+
+    `refused` says why the model saved last is not the one that answers, `store` what is wrong with the object store.
+    """
+    known = {"refused": registry.passed_over, "store": registry.store_trouble}
+    return {"status": "ready", "version": served().version, **known}
 
 
 @api.get("/schema", summary="JSON Schema of a row", response_model=dict[str, Any], responses=docs.NO_MODEL)
@@ -95,10 +104,11 @@ async def model() -> Any:
         "reason": registry.refused.reason,
         "at": registry.refused.at.isoformat(),
     }
+    status = {"refused": refused, "store": registry.store_trouble}
     if registry.served is None:
-        return reply({"detail": registry.reason, "refused": refused}, 503, {"Retry-After": "2"})
+        return reply({"detail": registry.reason, **status}, 503, {"Retry-After": "2"})
     known = registry.served.model.metadata.model_dump(mode="json", exclude={"row_schema", "examples", "format"})
-    return reply(known | {"refused": refused, "batched": registry.served.batched})
+    return reply(known | status | {"batched": registry.served.batched})
 
 
 @api.get("/models", summary="The versions that are kept", response_model=list[Version])
@@ -115,7 +125,7 @@ async def models() -> Any:
     openapi_extra={"requestBody": docs.request_body(Choice.model_json_schema())},
     responses={
         404: docs.response("There is no such version.", docs.SENTENCE),
-        503: docs.response("The models folder can't be written to.", docs.SENTENCE),
+        503: docs.response("The models can't be written to.", docs.SENTENCE),
         **docs.BODY,
     },
 )
@@ -140,7 +150,7 @@ async def metrics() -> Response:
 @api.get("/", include_in_schema=False)
 async def root() -> Response:
     """Show the docs."""
-    return RedirectResponse("/docs")
+    return RedirectResponse(f"{settings.root_path}/docs")
 
 
 @api.exception_handler(RowError)

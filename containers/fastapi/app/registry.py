@@ -10,9 +10,11 @@ from datetime import UTC, datetime
 
 from takehome.artifact import checked, load_model
 from takehome.errors import TakehomeError
+from takehome.mirror import Mirror
 from takehome.proof import SECONDS, prove
 from takehome.store import Store
 
+from app.follower import Follower
 from app.served import Served
 from app.verdicts import Verdicts
 
@@ -46,6 +48,7 @@ class Registry:
         self.on_swap: Callable[[Served], None] = lambda _: None
         self._tried: Stamp | None = None
         self._verdicts = verdicts
+        self._follower = Follower(store, lambda: self.version) if isinstance(store, Mirror) else None
         self._loader = ThreadPoolExecutor(1)  # its own, so that busy predictions can't keep a model out
 
     @property
@@ -56,9 +59,14 @@ class Registry:
     @property
     def reason(self) -> str:
         """Why no model is served."""
-        if self.refused:
-            return self.refused.reason
+        if told := self.store_trouble or (self.refused and self.refused.reason):
+            return told
         return f"Model {self._tried[0]} is being proved, which takes a few seconds." if self._tried else NO_MODEL
+
+    @property
+    def store_trouble(self) -> str | None:
+        """What keeps the object store's current model from being known here, if anything does."""
+        return self._follower.trouble if self._follower else None
 
     @property
     def passed_over(self) -> str | None:
@@ -69,6 +77,8 @@ class Registry:
 
     async def watch(self) -> None:
         """Follow `current` for ever."""
+        if self._follower:
+            self._follower.start()
         while True:
             await self._follow()
             await asyncio.sleep(POLL_SECONDS)

@@ -58,8 +58,8 @@ def choose(store: Store, version: str) -> None:
         raise HTTPException(404, f"There is no model {version[:80]!r}. Versions here: {', '.join(known) or 'none'}.")
     try:
         store.use(version)
-    except TakehomeError as error:  # gone since
-        raise HTTPException(404, f"There is no model {version!r} any more.") from error
+    except TakehomeError as error:  # gone since, or the object store is away
+        raise HTTPException(503, str(error), {"Retry-After": "10"}) from error
     except OSError as error:
         told = f"The models folder can't be written to: {error.strerror}. Check its owner and the disk."
         raise HTTPException(503, told, {"Retry-After": "10"}) from error

@@ -1,5 +1,7 @@
 """The HTTP client: each call gives a typed result, and none raises."""
 
+from functools import partial
+from pathlib import Path
 from typing import Any, TypeVar
 
 import requests
@@ -26,13 +28,15 @@ Row = dict[str, Any]
 
 
 class Api:
-    """The prediction service at `url`."""
+    """The prediction service at `url`; `key_file` has the key that it may want."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, key_file: Path | None = None) -> None:
         self._url = url.rstrip("/")
         self._session = requests.Session()
         # A proxy set for the internet must not see what is asked of a service on this machine.
         self._session.trust_env = False
+        if key_file:
+            self._session.auth = partial(_show_key, key_file)
 
     def ready(self) -> Ready | Unavailable:
         """Tell which version is being served, or why none is."""
@@ -106,6 +110,11 @@ class Api:
             return Unavailable(f"The API at {self._url} did not answer within {seconds} seconds.", wait=1)
         except requests.RequestException:
             return Unavailable(f"The API at {self._url} cannot be reached.", wait=1)
+
+
+def _show_key(file: Path, request: requests.PreparedRequest) -> requests.PreparedRequest:
+    request.headers["X-API-Key"] = file.read_text().strip()
+    return request
 
 
 def _unavailable(response: requests.Response) -> Unavailable:

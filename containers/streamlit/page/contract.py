@@ -199,7 +199,8 @@ class TooLarge:
 
 
 class Ready(BaseModel):
-    """The API serves this version; `refused` says why it is not the one that was saved last."""
+    """The API serves this version; `refused` and `store` say why it may not be the one that was saved last."""
 
     version: str
     refused: str | None = None
+    store: str | None = None

@@ -14,7 +14,8 @@ state = st.session_state
 @st.cache_resource(show_spinner=False)
 def api() -> Api:
     """One client for all readers."""
-    return Api(Settings().api_url)
+    settings = Settings()
+    return Api(settings.api_url, settings.api_key_file)
 
 
 @st.fragment(run_every=POLL_SECONDS)
@@ -29,8 +30,8 @@ def watch(drawn: Served | None) -> None:
     if trouble:
         st.info(literal(trouble.reason), title="Waiting for the API", icon=":material/hourglass_empty:")
         st.caption("This page comes alive by itself.")
-    elif isinstance(status, Ready) and status.refused:
-        st.warning(literal(status.refused), title="The model saved last does not answer here", icon=":material/block:")
+    elif isinstance(status, Ready) and (told := status.refused or status.store):
+        st.warning(literal(told), title="The model saved last does not answer here", icon=":material/block:")
 
 
 def look(known: Served | None, status: Ready | Unavailable) -> tuple[Served | None, Unavailable | None]:

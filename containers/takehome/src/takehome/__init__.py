@@ -8,18 +8,39 @@ if TYPE_CHECKING:
     from takehome.database import engine, read_table
     from takehome.errors import TakehomeError
     from takehome.reading import read_csv
+    from takehome.scanning.counted import fit_counted
+    from takehome.scanning.incremental import fit_incremental
+    from takehome.scanning.sampled import fit_sample
+    from takehome.scanning.scan import scan
     from takehome.training.cluster import cluster
 
-__all__ = ["Model", "TakehomeError", "cluster", "engine", "load_model", "read_csv", "read_table", "save_model"]
+__all__ = [
+    "Model",
+    "TakehomeError",
+    "cluster",
+    "engine",
+    "fit_counted",
+    "fit_incremental",
+    "fit_sample",
+    "load_model",
+    "read_csv",
+    "read_table",
+    "save_model",
+    "scan",
+]
 _HOMES = {
     "Model": "artifact",
     "TakehomeError": "errors",
     "cluster": "training.cluster",
     "engine": "database",
+    "fit_counted": "scanning.counted",
+    "fit_incremental": "scanning.incremental",
+    "fit_sample": "scanning.sampled",
     "load_model": "artifact",
     "read_csv": "reading",
     "read_table": "database",
     "save_model": "artifact",
+    "scan": "scanning.scan",
 }
 
 

@@ -1,8 +1,6 @@
 """Saving a model so that everything after the notebook can be derived from it, and loading it back."""
 
-import hashlib
 import platform
-import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,14 +16,15 @@ from sklearn.base import is_classifier, is_regressor
 from takehome.answers import Answer, Class, Estimator, answer
 from takehome.errors import TakehomeError
 from takehome.evaluation import Evaluation, evaluated
+from takehome.fit import Fit
 from takehome.handover import hand_over
-from takehome.metadata import RULE, Data, Examples, Metadata, installed, open_regular, read_metadata
+from takehome.metadata import Examples, Metadata, installed, read_metadata, sha256
 from takehome.profile import histogram, profile
 from takehome.proof import compare, prove
 from takehome.rows import RowReader
 from takehome.sample import Sample
 from takehome.schema import RowSchema
-from takehome.settings import Settings
+from takehome.settings import Settings, open_store
 from takehome.store import Store
 from takehome.threshold import Threshold, find_threshold
 
@@ -65,8 +64,8 @@ class Model:
 
 def save_model(  # noqa: PLR0913  # each is something that only the notebook knows
     estimator: Estimator,
-    X: pd.DataFrame,
-    y: pd.Series,
+    X: pd.DataFrame | Fit,
+    y: pd.Series | None = None,
     *,
     name: str,
     labels: Mapping[Any, str] | None = None,
@@ -81,7 +80,8 @@ def save_model(  # noqa: PLR0913  # each is something that only the notebook kno
     ----------
     estimator : fitted; its `predict` (and `predict_proba`) takes the dataframe of features.
     X, y : (n, k) and (n,): *all* rows that the project has seen. Categories, ranges and missing values of the row
-        schema come from them; the name of `y` is the target's.
+        schema come from them; the name of `y` is the target's. In place of both what `fit_counted`, `fit_incremental`
+        or `fit_sample` returned, which knows all rows of a scan.
     name : what people call the model.
     labels : what people are shown for each class value, e.g. `{0: "Full-term", 1: "Pre-term"}`.
     evaluate : `(X_test, y_test)` or `(X_test, y_test, weights)`: held-out rows to take metrics and curves from.
@@ -90,7 +90,8 @@ def save_model(  # noqa: PLR0913  # each is something that only the notebook kno
     choose_on : `(X_valid, y_valid)` or `(X_valid, y_valid, weights)`: the rows on which a rule chooses, never the
         test rows. In place of `X_valid` there may be probabilities of the second class, such as those of
         `cross_val_predict(model, X_train, y_train, method="predict_proba")[:, 1]`.
-    models_dir : the models folder; default: the variable `MODELS_DIR`, else `volumes/models`.
+    models_dir : the models folder, or a URL such as `s3://bucket/models`; default: the variable
+        `MODELS_DIR`, else `volumes/models`.
 
     Returns
     -------
@@ -104,26 +105,27 @@ def save_model(  # noqa: PLR0913  # each is something that only the notebook kno
     """
     if not isinstance(name, str) or not isinstance(labels, Mapping | None):
         raise TakehomeError(f"name is a text and labels a dictionary, not {name!r} and {labels!r}.")
-    schema, y = RowSchema.from_frame(X), _target(y, len(X))
-    classes, some = _classes(estimator, y, labels), _examples(X)
+    fit = Fit.of(X, y)
+    schema, classes, some = fit.schema, _classes(estimator, fit.y, labels), _examples(fit.X)
     sample = None if evaluate is None else Sample.read(evaluate, "evaluate")
     answers, decided, judged = _results(estimator, classes, some, sample, threshold, choose_on)
     known = {
         "created": datetime.now(UTC),
         "name": name,
         "task": "regression" if classes is None else "classification",
-        "target": str(y.name),
+        "target": str(fit.y.name),
         "classes": classes,
         "row_schema": schema.to_json(name, schema.to_rows(some.iloc[:1])),
         "examples": Examples(rows=schema.to_rows(some), answers=answers),
         "threshold": decided.value,
         "threshold_rule": decided.rule,
         **vars(judged),
-        "profile": profile(schema, X),
-        "histogram": histogram(schema, X),
-        "data": _fingerprint(X, y),
+        "profile": profile(schema, fit.columns),
+        "histogram": histogram(schema, fit.columns),
+        "data": fit.data,
+        "training": fit.training,
     }
-    version = _commit(estimator, known, Store(Path(models_dir or Settings().models_dir)))
+    version = _commit(estimator, known, _store(models_dir))
     print(f"Saved {name!r} as {version}: a fresh process gives the same answers for {len(some)} example rows.")
     return version
 
@@ -134,7 +136,8 @@ def load_model(version: str | None = None, *, models_dir: str | Path | None = No
     Parameters
     ----------
     version : default: the one being served.
-    models_dir : the models folder; default: the variable `MODELS_DIR`, else `volumes/models`.
+    models_dir : the models folder, or a URL such as `s3://bucket/models`; default: the variable
+        `MODELS_DIR`, else `volumes/models`.
 
     Raises
     ------
@@ -142,7 +145,8 @@ def load_model(version: str | None = None, *, models_dir: str | Path | None = No
         There is no such model, its file was changed, a package is missing or has another version, or it answers its
         example rows otherwise than in the notebook.
     """
-    store = Store(Path(models_dir or Settings().models_dir))
+    store = _store(models_dir)
+    store.sync()
     version = version or store.current()
     if version is None:
         raise TakehomeError(f"{store.folder}: no model was saved yet. Run the notebook to its end.")
@@ -164,7 +168,7 @@ def checked(store: Store, version: str) -> Metadata:
     if metadata.version != version:
         raise TakehomeError(f"Model {version} says that it is {metadata.version}. Save the model again.")
     try:
-        same = _sha256(store.path(version) / "model.joblib") == metadata.sha256
+        same = sha256(store.path(version) / "model.joblib") == metadata.sha256
     except OSError as error:
         raise TakehomeError(f"{version}/model.joblib can't be read: {error.strerror}. Save the model again.") from error
     if not same:
@@ -178,14 +182,6 @@ def _examples(X: pd.DataFrame) -> pd.DataFrame:
     spread = np.linspace(0, len(X) - 1, EXAMPLES).astype(int)
     missing = [int(X[name].isna().to_numpy().argmax()) for name in X.columns if X[name].isna().any()]
     return X.iloc[np.unique([*spread, *missing])]
-
-
-def _target(y: Any, rows: int) -> pd.Series:
-    if not isinstance(y, pd.Series) or y.name is None:
-        raise TakehomeError("y has no name. Pass the pandas Series of the target, e.g. frame['price'].")
-    if len(y) != rows:
-        raise TakehomeError(f"X has {rows:,} rows and y has {len(y):,}. Pass the same rows of both.")
-    return y
 
 
 def _classes(estimator: Estimator, y: pd.Series, labels: Mapping[Any, str] | None) -> list[Class] | None:
@@ -234,6 +230,11 @@ def _results(  # noqa: PLR0913, PLR0917  # what is asked of the estimator, under
     return answers, decided, judged
 
 
+def _store(models_dir: str | Path | None) -> Store:
+    settings = Settings()
+    return open_store(models_dir or settings.models_dir, settings.models_mirror)
+
+
 def _commit(estimator: Estimator, known: dict[str, Any], store: Store) -> str:
     """Write a model aside and serve it once it is proved; whatever goes wrong leaves nothing behind."""
     version, staged = store.stage()
@@ -241,7 +242,7 @@ def _commit(estimator: Estimator, known: dict[str, Any], store: Store) -> str:
         _write(estimator, staged, known | {"version": version})
         store.commit(staged, version)
     except BaseException:
-        shutil.rmtree(staged, ignore_errors=True)
+        store.discard(staged, version)
         raise
     return version
 
@@ -250,23 +251,8 @@ def _write(estimator: Estimator, folder: Path, known: dict[str, Any]) -> None:
     """Write both files, and let a fresh process prove what was written."""
     pickled, described = folder / "model.joblib", folder / "model.json"
     carried = hand_over(estimator, pickled)
-    metadata = Metadata(
-        **known, python=platform.python_version(), carried=carried, packages={}, sha256=_sha256(pickled)
-    )
+    metadata = Metadata(**known, python=platform.python_version(), carried=carried, packages={}, sha256=sha256(pickled))
     described.write_text(metadata.model_dump_json(indent=1), encoding="utf-8")
     needed = prove(folder, read_metadata(described))
     metadata.packages = {package: installed(package) or "" for package in needed}
     described.write_text(metadata.model_dump_json(indent=1), encoding="utf-8")
-
-
-def _fingerprint(X: pd.DataFrame, y: pd.Series) -> Data:
-    digest = hashlib.sha256()
-    for column in (*(X[name] for name in X.columns), y):
-        digest.update(f"{column.name}:{column.dtype}\n".encode())
-        digest.update(pd.util.hash_pandas_object(column, index=False).to_numpy().tobytes())
-    return Data(rows=len(X), sha256=digest.hexdigest(), reading_rule=RULE)
-
-
-def _sha256(path: Path) -> str:
-    with open_regular(path) as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

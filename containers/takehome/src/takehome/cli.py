@@ -1,5 +1,6 @@
 """The command line: what a person types, a command a function."""
 
+import shlex
 import sys
 from enum import StrEnum
 from pathlib import Path
@@ -44,7 +45,7 @@ def new(
 
     path = new(data, target, name, task and task.value)
     shown = f"volumes/notebooks/{path.name}"
-    print(f"{shown}: written. Edit it in JupyterLab, or run it as it is: make train NOTEBOOK='{shown}'")
+    print(f"{shown}: written. Edit it in JupyterLab, or run it as it is: make train NOTEBOOK={shlex.quote(shown)}")
 
 
 @app.command()
@@ -64,17 +65,16 @@ def train(notebook: Annotated[Path | None, typer.Argument(help="Default: submiss
     """Run a notebook from top to bottom without opening it; the model that it saves is served."""
     from takehome.notebook import train  # noqa: PLC0415
 
-    store = Store(Settings().models_dir)
-    before = _current(store)
+    before = _current(Settings().store())
     train(_found(notebook))
-    saved = _current(store)
+    saved = _current(Settings().store())
     print(f"Model {saved} is current." if saved != before else "No model was saved: end with takehome.save_model(...).")
 
 
 @app.command()
 def models(use: Annotated[str | None, typer.Option(help="Serve this version again.")] = None) -> None:
     """List the models that are kept, or go back to one of them."""
-    store = Store(Settings().models_dir)
+    store = Settings().store()
     if use is not None:
         store.use(use)
         print(f"{use} ({store.metadata(use).name}) is current; the API serves it in a few seconds, once it is proved.")
@@ -154,6 +154,27 @@ def review(
         if serve:
             serve_it(opened)
     raise typer.Exit(verdict.status)
+
+
+@app.command()
+def secrets(
+    check: Annotated[bool, typer.Option("--check", help="Make nothing; refuse what is missing or an example.")] = False,
+) -> None:
+    """Make the secrets of compose.public.yml that are missing, and show those to keep: they can't be had again."""
+    from takehome import keyring  # noqa: PLC0415
+
+    if not check:
+        shown = keyring.make()
+        print("\n".join(["Shown this once:", *shown] if shown else ["No secret was missing."]))
+    keyring.check()
+
+
+@app.command()
+def key(name: Annotated[str, typer.Argument(help="Whose it is.")]) -> None:
+    """Make an API key in the place of the one of that name. To take one back, remove it in secrets/fastapi/keys."""
+    from takehome.keyring import add_key  # noqa: PLC0415
+
+    print(f"Shown this once: {add_key(name)}")
 
 
 @app.command()

@@ -41,7 +41,7 @@ def read_table(name: str) -> pd.DataFrame:
     """
     try:
         with closing(connect()) as connection:
-            table, known = _find_table(connection, name), _tables(connection)
+            table, known = find_table(connection, name), tables_of(connection)
             newer = _newer_file(connection, table)
             if table and not newer:
                 return to_frame(_read(connection, table))
@@ -55,7 +55,8 @@ def read_table(name: str) -> pd.DataFrame:
     return to_frame(read_arrow(path))
 
 
-def _find_table(connection: extensions.connection, name: str) -> sql.Identifier | None:
+def find_table(connection: extensions.connection, name: str) -> sql.Identifier | None:
+    """Return the table of that name, or of the file of that name."""
     with connection.cursor() as cursor:
         for candidate in (name, table_name(name)):
             cursor.execute("SELECT to_regclass(quote_ident(%s)) IS NOT NULL", [candidate])
@@ -73,7 +74,8 @@ def _newer_file(connection: extensions.connection, table: sql.Identifier | None)
     return path if path and outdated(connection, table.strings[0], path) else None
 
 
-def _tables(connection: extensions.connection) -> list[str]:
+def tables_of(connection: extensions.connection) -> list[str]:
+    """Return the names of all tables."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT table_name FROM information_schema.tables WHERE table_schema = 'public'")
         return [row[0] for row in cursor.fetchall()]

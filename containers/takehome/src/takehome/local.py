@@ -12,26 +12,29 @@ from pathlib import Path
 import psycopg2
 from dotenv import dotenv_values
 from pydantic import Field, ValidationError
-from pydantic_settings import BaseSettings
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from takehome.crew import Crew
 from takehome.errors import TakehomeError
 from takehome.lock import lock
 from takehome.postgres import Cluster, find_cluster
 from takehome.project import project
+from takehome.settings import is_url
 
 _ROLES = {"python": "local", "fastapi": "api", "streamlit": "page"}
 
 
 class Settings(BaseSettings):
-    """What can be set, under the names of `.env.example`."""
+    """What can be set, under the names of `.env.example`; more is for the services."""
+
+    model_config = SettingsConfigDict(extra="ignore")
 
     jupyter_port: int = Field(8888, ge=1, le=65535)
     postgres_port: int = Field(5432, ge=1, le=65535)
     api_port: int = Field(8080, ge=1, le=65535)
     streamlit_port: int = Field(8501, ge=1, le=65535)
     postgres_volume: str = "./volumes/postgres"
-    models_dir: Path = Path("volumes/models")
+    models_dir: str = "volumes/models"
     static_dir: Path = Path("volumes/static")
     notebooks_dir: Path = Path("volumes/notebooks")
 
@@ -116,13 +119,13 @@ def _start(crew: Crew, root: Path, settings: Settings, cluster: Cluster, held: i
 
 def _environment(root: Path, settings: Settings) -> dict[str, str]:
     knobs = {name: value for name, value in dotenv_values(root / ".env").items() if value}
-    folders = {
-        name: str(root / getattr(settings, name.lower())) for name in ("MODELS_DIR", "STATIC_DIR", "NOTEBOOKS_DIR")
-    }
+    folders = {name: str(root / getattr(settings, name.lower())) for name in ("STATIC_DIR", "NOTEBOOKS_DIR")}
+    models = settings.models_dir if is_url(settings.models_dir) else str(root / settings.models_dir)
     return {
         **knobs,
         **os.environ,
         **folders,
+        "MODELS_DIR": models,
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
         "PYTHONUNBUFFERED": "1",
         "HOST": "127.0.0.1",

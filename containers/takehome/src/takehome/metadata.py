@@ -1,5 +1,6 @@
 """`model.json`: all that can be known of a model without unpickling it."""
 
+import hashlib
 import os
 import platform
 import stat
@@ -81,6 +82,25 @@ class Histogram(TypedDict):
     shares: list[float]
 
 
+class Training(TypedDict):
+    """How a model was fitted to data larger than memory.
+
+    `rows` went into the fit, `held_out` were kept out of it, all drawing by `seed`. Counted rows are `distinct` ones
+    with weights, which the steps `weighted` took and the steps `unweighted` did not; incremental is so many `passes`,
+    after the steps before the last, if any, were fitted to `preprocessing_rows` drawn rows.
+    """
+
+    way: Literal["counted rows", "incremental", "sample"]
+    rows: int
+    held_out: int
+    seed: int
+    distinct: NotRequired[int]
+    weighted: NotRequired[list[str]]
+    unweighted: NotRequired[list[str]]
+    passes: NotRequired[int]
+    preprocessing_rows: NotRequired[int]
+
+
 class Metadata(BaseModel):
     """The contents of `model.json`."""
 
@@ -107,6 +127,7 @@ class Metadata(BaseModel):
     profile: dict[str, Profile]
     histogram: dict[str, Histogram]
     data: Data
+    training: Training | None = None  # None: the notebook fitted it to rows in memory
     python: str
     carried: list[str]
     packages: dict[str, str]
@@ -166,6 +187,12 @@ def open_regular(path: Path) -> BufferedReader:
         file.close()
         raise TakehomeError(f"{path.parent.name}/{path.name} is not a regular file. Save the model again.")
     return file
+
+
+def sha256(path: Path) -> str:
+    """Return the SHA-256 of a file that may come from anyone; raises as `open_regular` does."""
+    with open_regular(path) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def read_metadata(path: Path) -> Metadata:

@@ -6,7 +6,9 @@ else it is text, so `None`, `NA`, `null`, `nan` and `001` stay what they are.
 
 import csv
 import io
+import shlex
 from collections import Counter
+from collections.abc import Callable, Container
 from contextlib import suppress
 from difflib import get_close_matches
 from pathlib import Path
@@ -27,7 +29,7 @@ _WHOLE = r"-?(0|[1-9][0-9]*)"
 _DATE = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
 _TIME = r"[T ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?"
 # Narrowest first; the first that every distinct field matches, and casts to, is the column's type.
-_TYPES: list[tuple[str, pa.DataType]] = [
+TYPES: list[tuple[str, pa.DataType]] = [
     (r"^(true|false|True|False|TRUE|FALSE)$", pa.bool_()),
     (rf"^{_WHOLE}$", pa.int64()),
     (rf"^({_WHOLE}(\.[0-9]*)?|-?\.[0-9]+)([eE][+-]?[0-9]+)?$", pa.float64()),
@@ -70,15 +72,15 @@ def read_arrow(path: str | Path) -> pa.Table:
     """
     path = Path(path)
     if not path.is_file():
-        raise TakehomeError(f"{path}: there is no such file. {_hint(path)}")
+        raise TakehomeError(f"{path}: there is no such file. {hint(path)}")
     check_fits(path)
     if path.suffix.lower() == ".parquet":
         try:
             return pa.parquet.read_table(path)
         except (pa.ArrowInvalid, OSError) as error:
-            raise TakehomeError(_explain(path, error)) from error
+            raise TakehomeError(explain(path, error)) from error
     fields = read_fields(path)
-    return pa.table({name: _typed(fields[name]) for name in fields.column_names})
+    return pa.table({name: typed(fields[name]) for name in fields.column_names})
 
 
 def read_fields(path: Path, dialect: Dialect = _RULE) -> pa.Table:
@@ -90,14 +92,19 @@ def read_fields(path: Path, dialect: Dialect = _RULE) -> pa.Table:
         As for `read_csv`.
     """
     try:
-        return _read_fields(path, _header(path, dialect), dialect)
+        return _read_fields(path, header(path, dialect), dialect)
     except (pa.ArrowInvalid, OSError, UnicodeDecodeError, EOFError, csv.Error) as error:
-        raise TakehomeError(_explain(path, error)) from error
+        raise TakehomeError(explain(path, error)) from error
 
 
-def to_frame(table: pa.Table) -> pd.DataFrame:
-    """Convert an Arrow table to the dtypes that `read_csv` promises."""
-    return pd.DataFrame({name: _to_series(table[name]) for name in table.column_names})
+def to_frame(table: pa.Table, gaps: Container[str] = ()) -> pd.DataFrame:
+    """Convert an Arrow table to the dtypes that `read_csv` promises.
+
+    Parameters
+    ----------
+    gaps : columns that have missing values elsewhere, where the table is a part of something larger.
+    """
+    return pd.DataFrame({name: _to_series(table[name], name in gaps) for name in table.column_names})
 
 
 def _bytes(path: Path) -> pa.NativeFile:
@@ -108,19 +115,37 @@ def _text(path: Path, dialect: Dialect) -> io.TextIOWrapper:
     return io.TextIOWrapper(io.BufferedReader(_bytes(path)), encoding=dialect.encoding, newline="")
 
 
-def _header(path: Path, dialect: Dialect) -> list[str]:
+def header(path: Path, dialect: Dialect = _RULE) -> list[str]:
+    """Return the names in a CSV file's first line.
+
+    Raises
+    ------
+    TakehomeError
+        There is none, one is there twice, or they are separated or encoded otherwise.
+    """
     with _text(path, dialect) as text:
         names = next(csv.reader(text, delimiter=dialect.separator), [])
     if any("\0" in name for name in names):
         raise TakehomeError(_no_utf8(path))
     if len(names) == 1:
         _check_separator(path, dialect)
+    return named(names, str(path))
+
+
+def named(names: list[str], origin: str) -> list[str]:
+    """Give each column a name of its own.
+
+    Raises
+    ------
+    TakehomeError
+        There is no column, or two have the same name.
+    """
     if not names:
-        raise TakehomeError(f"{path}: the file is empty. It needs a header line and at least one row.")
+        raise TakehomeError(f"{origin}: the file is empty. It needs a header line and at least one row.")
     names = [name or f"Unnamed: {i}" for i, name in enumerate(names)]
     twice = [name for name, count in Counter(names).items() if count > 1]
     if twice:
-        raise TakehomeError(f"{path}, line 1: column {twice[0]!r} is there twice. Give each column its own name.")
+        raise TakehomeError(f"{origin}, line 1: column {twice[0]!r} is there twice. Give each column its own name.")
     return names
 
 
@@ -142,19 +167,7 @@ def _read_fields(path: Path, names: list[str], dialect: Dialect) -> pa.Table:
 
     source = _Counted(_bytes(path) if dialect.encoding == _RULE.encoding else _transcoded(path, dialect))
     try:
-        table = pa.csv.read_csv(
-            pa.PythonFile(source, mode="r"),
-            read_options=pa.csv.ReadOptions(column_names=names, skip_rows_after_names=1, block_size=8 << 20),
-            parse_options=pa.csv.ParseOptions(
-                newlines_in_values=True,
-                ignore_empty_lines=len(names) > 1,
-                invalid_row_handler=note,
-                delimiter=dialect.separator,
-            ),
-            convert_options=pa.csv.ConvertOptions(
-                column_types=dict.fromkeys(names, _TEXT), null_values=[""], strings_can_be_null=True
-            ),
-        )
+        table = parse_fields(pa.PythonFile(source, mode="r"), names, note, header=True, separator=dialect.separator)
     except pa.ArrowInvalid as error:
         if not wrong and _ends_after_header(path, dialect):
             return pa.table({name: pa.array([], _TEXT) for name in names})
@@ -172,6 +185,36 @@ def _read_fields(path: Path, names: list[str], dialect: Dialect) -> pa.Table:
             "Close it; inside a field, double it."
         )
     return table
+
+
+def parse_fields(
+    source: pa.NativeFile,
+    names: list[str],
+    note: Callable[[pa.csv.InvalidRow], str],
+    *,
+    header: bool,
+    separator: str = _RULE.separator,
+) -> pa.Table:
+    """Return every field of a CSV text, missing only where it is empty.
+
+    Parameters
+    ----------
+    note : told of a line with more or fewer fields than there are names; what it returns is Arrow's to obey.
+    header : whether the first line is to be skipped.
+    """
+    return pa.csv.read_csv(
+        source,
+        read_options=pa.csv.ReadOptions(column_names=names, skip_rows_after_names=int(header), block_size=8 << 20),
+        parse_options=pa.csv.ParseOptions(
+            newlines_in_values=True,
+            ignore_empty_lines=len(names) > 1,
+            invalid_row_handler=note,
+            delimiter=separator,
+        ),
+        convert_options=pa.csv.ConvertOptions(
+            column_types=dict.fromkeys(names, _TEXT), null_values=[""], strings_can_be_null=True
+        ),
+    )
 
 
 def _transcoded(path: Path, dialect: Dialect) -> pa.NativeFile:
@@ -215,29 +258,47 @@ def _line_of(path: Path, width: int, dialect: Dialect) -> int:
         return next((reader.line_num for row in reader if row and len(row) != width), 0)
 
 
-def _typed(fields: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Give a column of text fields the type that all of them fit."""
+def typed(fields: pa.ChunkedArray, kind: pa.DataType | None = None) -> pa.ChunkedArray:
+    """Give a column of text fields a type, by default the narrowest that all of them fit.
+
+    Raises
+    ------
+    pa.ArrowInvalid
+        A field doesn't fit the type that was asked for.
+    """
     column = fields.unify_dictionaries()
-    distinct = column.chunk(0).dictionary if column.num_chunks else pa.array([], pa.string())
-    if not len(distinct):
-        return pa.chunked_array([pa.nulls(len(column), pa.float64())])
-    values = _cast(distinct)
-    return pa.chunked_array([values.take(chunk.indices) for chunk in column.chunks])
+    values = distinct(column)
+    if not len(values):
+        return pa.chunked_array([pa.nulls(len(column), kind or pa.float64())])
+    cast = _cast(values) if kind is None else values.cast(kind)
+    return pa.chunked_array([cast.take(chunk.indices) for chunk in column.chunks])
 
 
-def _cast(distinct: pa.Array) -> pa.Array:
-    for pattern, kind in _TYPES:
-        if pc.all(pc.match_substring_regex(distinct, pattern)).as_py():
-            try:
-                values = distinct.cast(kind)
-            except pa.ArrowInvalid:  # 2024-02-30, or a number beyond 64 bits: only text keeps it whole
-                return distinct
-            finite = not pa.types.is_floating(kind) or pc.all(pc.is_finite(values)).as_py()
-            return values if finite else distinct
-    return distinct
+def distinct(column: pa.ChunkedArray) -> pa.Array:
+    """Return the values of a column of text fields that has one dictionary."""
+    return column.chunk(0).dictionary if column.num_chunks else pa.array([], pa.string())
 
 
-def _to_series(column: pa.ChunkedArray) -> pd.Series:
+def matches(values: pa.Array, pattern: str) -> bool:
+    """Tell whether every text matches a pattern."""
+    return bool(pc.all(pc.match_substring_regex(values, pattern), min_count=0).as_py())
+
+
+def is_whole_as(values: pa.Array, kind: pa.DataType) -> bool:
+    """Tell whether texts that look like a type can be that type; 2024-02-30 or a number beyond 64 bits can't."""
+    try:
+        cast = values.cast(kind)
+    except pa.ArrowInvalid:
+        return False
+    return not pa.types.is_floating(kind) or bool(pc.all(pc.is_finite(cast), min_count=0).as_py())
+
+
+def _cast(values: pa.Array) -> pa.Array:
+    kind = next((kind for pattern, kind in TYPES if matches(values, pattern)), None)
+    return values.cast(kind) if kind is not None and is_whole_as(values, kind) else values  # only text keeps it whole
+
+
+def _to_series(column: pa.ChunkedArray, gaps: bool) -> pd.Series:
     kind = column.type
     if pa.types.is_dictionary(kind):
         column = column.cast(kind.value_type)
@@ -248,11 +309,12 @@ def _to_series(column: pa.ChunkedArray) -> pd.Series:
     elif pa.types.is_integer(kind) and kind != pa.uint64():
         column = column.cast(pa.int64())
     known = {pa.bool_(): pd.BooleanDtype(), pa.int64(): pd.Int64Dtype(), pa.uint64(): pd.UInt64Dtype()}
-    nullable = known if column.null_count else {}
-    return column.to_pandas(types_mapper=nullable.get)
+    nullable = known.get(column.type) if gaps or column.null_count else None
+    return column.to_pandas(types_mapper=None if nullable is None else lambda _: nullable)  # a mapper makes text slow
 
 
-def _explain(path: Path, error: Exception) -> str:
+def explain(path: Path, error: Exception) -> str:
+    """Say why a file can't be read, and what to do."""
     with path.open("rb") as file:
         start = file.read(4)
     packed = path.suffix.lower() == ".gz"
@@ -278,10 +340,11 @@ def _no_utf8(path: Path) -> str:
 
 def _shown(path: Path) -> str:
     """Return the path that a person types on the host."""
-    return f"volumes/static/{path.name}" if path.parent.name == "static" else str(path)
+    return shlex.quote(f"volumes/static/{path.name}" if path.parent.name == "static" else str(path))
 
 
-def _hint(path: Path) -> str:
+def hint(path: Path) -> str:
+    """Say what is beside a path where nothing is."""
     beside = [other.name for other in path.parent.iterdir()] if path.parent.is_dir() else []
     near = get_close_matches(path.name, beside, 1)
     return f"Did you mean {path.parent / near[0]}?" if near else "Check the path; data files belong in volumes/static."

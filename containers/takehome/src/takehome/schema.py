@@ -1,7 +1,7 @@
 """The row schema: what one row of the training dataframe looks like, as JSON Schema 2020-12."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Self
@@ -11,6 +11,7 @@ import pandas as pd
 from pandas.api.types import is_object_dtype
 
 from takehome.errors import TakehomeError
+from takehome.marginal import Marginal
 
 Value = str | int | float | bool | None
 Row = dict[str, Value]
@@ -39,7 +40,7 @@ class Column:
     maximum: str | int | float | None = None
 
     @classmethod
-    def from_series(cls, series: pd.Series) -> Self:
+    def from_marginal(cls, column: Marginal) -> Self:
         """Describe a column of the training dataframe.
 
         Raises
@@ -47,26 +48,24 @@ class Column:
         TakehomeError
             Its dtype, or the values in it, can't be sent as JSON.
         """
-        present, nullable = series.dropna(), bool(series.isna().any())
-        kind = _kind(series, present)
+        present = column.present
+        kind = _kind(column)
         if kind == "number" and not np.isfinite(present.astype("float64")).all():
-            _refuse(series, "infinity")
-        if is_object_dtype(series.dtype) and not all(isinstance(value, float) for value in series[series.isna()]):
-            _refuse(series, "None")
+            _refuse(present, "infinity")
         categories: tuple = ()
         if kind == "category":
-            is_category = isinstance(series.dtype, pd.CategoricalDtype)
-            found = series.cat.categories if is_category else sorted(present.unique())
+            is_category = isinstance(present.dtype, pd.CategoricalDtype)
+            found = present.cat.categories if is_category else sorted(present.unique())
             categories = tuple(plain(value, kind) for value in found)
         minimum, maximum = _observed_range(present, kind)
         return cls(
-            name=str(series.name),
+            name=str(present.name),
             kind=kind,
-            dtype=str(series.dtype),
-            nullable=nullable,
-            default=_default(present, kind),
+            dtype=str(present.dtype),
+            nullable=column.missing > 0,
+            default=_default(column, kind),
             categories=categories,
-            ordered=bool(getattr(series.dtype, "ordered", False)),
+            ordered=bool(getattr(present.dtype, "ordered", False)),
             minimum=minimum,
             maximum=maximum,
         )
@@ -183,7 +182,22 @@ class RowSchema:
         odd = [name for name in names if not isinstance(name, str) or names.count(name) > 1]
         if odd:
             raise TakehomeError(f"Column {odd[0]!r} of X: each column needs a text name of its own. Rename it.")
-        return cls(tuple(Column.from_series(frame[name]) for name in names))
+        for name in names:
+            missing = frame[name][frame[name].isna()] if is_object_dtype(frame[name].dtype) else ()
+            if not all(isinstance(value, float) for value in missing):
+                _refuse(frame[name], "None")
+        return cls(tuple(Column.from_marginal(Marginal.of(frame[name])) for name in names))
+
+    @classmethod
+    def from_marginals(cls, columns: Mapping[str, Marginal]) -> Self:
+        """Describe rows of which no more is here than how the values of each column are spread.
+
+        Raises
+        ------
+        TakehomeError
+            A column can't be sent as JSON.
+        """
+        return cls(tuple(Column.from_marginal(column) for column in columns.values()))
 
     @classmethod
     def from_json(cls, stored: dict[str, Any]) -> Self:
@@ -212,29 +226,30 @@ class RowSchema:
         return [dict(zip(values, row, strict=True)) for row in zip(*values.values(), strict=True)]
 
 
-def _kind(series: pd.Series, present: pd.Series) -> str:
-    dtype, types = series.dtype, pd.api.types
+def _kind(column: Marginal) -> str:
+    present, types = column.present, pd.api.types
+    dtype = present.dtype
     if isinstance(dtype, pd.ArrowDtype | pd.SparseDtype) or dtype == np.longdouble:
-        return _refuse(series, f"values of dtype {dtype}")
+        return _refuse(present, f"values of dtype {dtype}")
     if isinstance(dtype, pd.CategoricalDtype):
         return (
             "category"
             if _one_type(dtype.categories)
-            else _refuse(series, "categories that are not all text, all whole numbers or all true/false")
+            else _refuse(present, "categories that are not all text, all whole numbers or all true/false")
         )
     if isinstance(dtype, pd.StringDtype) or (types.is_object_dtype(dtype) and types.infer_dtype(present) == "string"):
-        return "text" if _is_free_text(present) else "category"
+        return "text" if _is_free_text(column) else "category"
     if types.is_datetime64_any_dtype(dtype):
         return "date" if _at_midnight(present) else "datetime"
     known = {types.is_bool_dtype: "boolean", types.is_integer_dtype: "integer", types.is_float_dtype: "number"}
     return next((kind for fits, kind in known.items() if fits(dtype)), "") or _refuse(
-        series, f"values of dtype {dtype}"
+        present, f"values of dtype {dtype}"
     )
 
 
-def _is_free_text(present: pd.Series) -> bool:
-    distinct = present.nunique()
-    return distinct == 0 or distinct > MOST_CATEGORIES or (distinct > 20 and distinct > len(present) / 2)
+def _is_free_text(column: Marginal) -> bool:
+    distinct = column.present.nunique()
+    return distinct == 0 or distinct > MOST_CATEGORIES or (distinct > 20 and distinct > column.counts.sum() / 2)
 
 
 def _at_midnight(present: pd.Series) -> bool:
@@ -270,10 +285,10 @@ def _observed_range(present: pd.Series, kind: str) -> tuple[Any, Any]:
     return plain(present.min(), kind), plain(present.max(), kind)
 
 
-def _default(present: pd.Series, kind: str) -> Value:
+def _default(column: Marginal, kind: str) -> Value:
     """Return the most usual value: the median where values have an order and a distance, else the most frequent."""
-    if present.empty:
+    if column.present.empty:
         return None
     if kind in ("number", "integer", *_FORMATS):
-        return plain(present.sort_values().iloc[(len(present) - 1) // 2], kind)
-    return plain(present.value_counts(sort=False).sort_index().idxmax(), kind)
+        return plain(column.ordered().at((column.counts.sum() - 1) // 2), kind)
+    return plain(column.frequencies().idxmax(), kind)

@@ -26,6 +26,9 @@ class Store:
 
     folder: Path
 
+    def sync(self) -> None:
+        """Bring here what was saved elsewhere: nothing, where models live in a folder."""
+
     def current(self) -> str | None:
         """Return the version being served, or None where no model was saved yet.
 
@@ -44,7 +47,7 @@ class Store:
             return None
         except OSError as error:
             raise TakehomeError(f"{path} can't be read: {error.strerror}. Check who owns the folder.") from error
-        if not _VERSION.fullmatch(name):
+        if not is_version(name):
             raise TakehomeError(f"{path} doesn't name a version. Choose one: takehome models --use VERSION.")
         return name
 
@@ -54,7 +57,7 @@ class Store:
 
     def versions(self) -> list[str]:
         """Return the versions that are here, oldest first."""
-        return sorted((p.name for p in self.folder.glob("*/") if _VERSION.fullmatch(p.name)), key=_age)
+        return sorted((p.name for p in self.folder.glob("*/") if is_version(p.name)), key=by_age)
 
     def metadata(self, version: str) -> Metadata:
         """Return the `model.json` of a version.
@@ -86,6 +89,10 @@ class Store:
             staged.rmdir()
             count += 1
 
+    def discard(self, staged: Path, version: str) -> None:  # noqa: ARG002  # a store elsewhere knows it by its version
+        """Remove a staged folder."""
+        shutil.rmtree(staged, ignore_errors=True)
+
     def commit(self, staged: Path, version: str) -> None:
         """Make a staged folder a version, and serve it; killed at any instant, the one before stays whole."""
         for file in staged.iterdir():
@@ -93,7 +100,7 @@ class Store:
         flush(staged)
         staged.rename(self.path(version))
         flush(self.folder)
-        self.use(version)
+        self._point(version)
         for old in [v for v in self.versions() if v != version][: -(KEPT - 1)]:
             shutil.rmtree(self.path(old), ignore_errors=True)
 
@@ -108,6 +115,9 @@ class Store:
         if version not in self.versions():
             known = ", ".join(self.versions()) or "none"
             raise TakehomeError(f"{self.folder}: there is no model {version!r}. Versions here: {known}.")
+        self._point(version)
+
+    def _point(self, version: str) -> None:
         aside = self.folder / f".current.{os.getpid()}.partial"
         aside.write_text(version + "\n", encoding="ascii")
         flush(aside)
@@ -126,6 +136,12 @@ def flush(path: Path) -> None:
         os.close(descriptor)
 
 
-def _age(version: str) -> tuple[str, int]:
+def is_version(name: str) -> bool:
+    """Tell whether a name can be that of a version."""
+    return _VERSION.fullmatch(name) is not None
+
+
+def by_age(version: str) -> tuple[str, int]:
+    """Return what versions are sorted by, oldest first."""
     date, seconds, *count = version.split("-")
     return f"{date}-{seconds}", int(count[0]) if count else 1

@@ -67,14 +67,20 @@ def write(cursor: extensions.cursor, target: sql.Composable, table: pa.Table, pr
         raise TakehomeError(_name_nul(table)) from error
 
 
-def read(cursor: extensions.cursor, target: sql.Composable) -> pa.Table:
-    """Return all rows, in the order in which they lie in the table; NULL is null and '' is ''."""
+def read(cursor: extensions.cursor, target: sql.Composable, where: sql.Composable | None = None) -> pa.Table:
+    """Return all rows, or those of a condition, in the order in which they lie in the table; NULL is null, '' is ''."""
     cursor.execute("SET LOCAL synchronize_seqscans = off; SET LOCAL max_parallel_workers_per_gather = 0")
     cursor.execute("SET LOCAL TimeZone = 'UTC'; SET LOCAL DateStyle = 'ISO'")
-    cursor.execute(sql.SQL("SELECT * FROM {} LIMIT 0").format(target))
-    kinds = {column.name: _KINDS.get(column.type_code, pa.string()) for column in cursor.description or ()}
-    command = sql.SQL("COPY (SELECT * FROM {}) TO STDOUT (FORMAT csv, HEADER, ENCODING 'UTF8')").format(target)
+    kinds = types(cursor, target)
+    query = sql.SQL("SELECT * FROM {} WHERE {}").format(target, where or sql.SQL("true"))
+    command = sql.SQL("COPY ({}) TO STDOUT (FORMAT csv, HEADER, ENCODING 'UTF8')").format(query)
     return _while_copying(cursor, command, lambda stream: _parse(stream, kinds))
+
+
+def types(cursor: extensions.cursor, target: sql.Composable) -> dict[str, pa.DataType]:
+    """Return the type that each column is read as."""
+    cursor.execute(sql.SQL("SELECT * FROM {} LIMIT 0").format(target))
+    return {column.name: _KINDS.get(column.type_code, pa.string()) for column in cursor.description or ()}
 
 
 def _sql_type(field: pa.Field) -> str:

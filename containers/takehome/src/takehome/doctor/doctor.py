@@ -13,7 +13,6 @@ from takehome.doctor.quick import database as database_version
 from takehome.errors import TakehomeError
 from takehome.project import project
 from takehome.settings import Settings
-from takehome.store import Store
 from takehome.verification.environment import find_lock, normal
 
 _DISK, _MEMORY = 5 << 30, 4 << 30
@@ -97,8 +96,8 @@ def lock(root: Path) -> Iterator[Finding]:
 
 def model(root: Path) -> Iterator[Finding]:
     """Look for a model that was saved with other versions than the lock has."""
-    store = Store(Settings().models_dir)
     try:
+        store = Settings().store()
         version = store.current()
         packages = store.metadata(version).packages if version else {}
     except TakehomeError as error:

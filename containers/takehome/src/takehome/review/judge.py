@@ -16,7 +16,6 @@ from takehome.metadata import Metadata, read_metadata
 from takehome.notebook import open_notebook
 from takehome.review.again import Again
 from takehome.settings import Settings
-from takehome.store import Store
 from takehome.verification import model
 from takehome.verification.comparison import RTOL, Comparison
 from takehome.verification.data import fingerprints
@@ -36,7 +35,7 @@ def judge(notebook: Path, again: Again, answers: list[Any], claimed: dict[str, s
     """
     settings = Settings()
     files = fingerprints(settings.static_dir)
-    store = Store(settings.models_dir)
+    store = settings.store()
     old = store.metadata(store.current() or "")
     with clean_copy(notebook, settings) as place:
         comparison = Comparison(open_notebook(notebook.absolute()), place)

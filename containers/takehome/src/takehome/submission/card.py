@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from nbformat import NotebookNode
 
+from takehome.fit import statement
 from takehome.metadata import Metadata
 
 _SUMMARY = re.compile(r"^(#{1,4})\s+(.*\b(summary|conclusions?|limits|limitations|next steps)\b.*)$", re.I | re.M)
@@ -97,6 +98,7 @@ def _facts(metadata: Metadata) -> str:
     facts = {
         "Predicts": f"`{metadata.target}`" + (f": {classes}" if classes else ", a number"),
         "Data": f"{metadata.data.rows:,} rows, SHA-256 `{metadata.data.sha256}` ({metadata.data.reading_rule})",
+        **({"Fit": statement(metadata.training, metadata.data.rows)} if metadata.training else {}),
         "Version": f"{metadata.version}, `model.joblib` has SHA-256 `{metadata.sha256}`",
         "Made with": ", ".join(
             (f"Python {metadata.python}", *(f"{name} {number}" for name, number in sorted(metadata.packages.items())))

@@ -9,7 +9,6 @@ from pydantic import Field
 
 from takehome.errors import TakehomeError
 from takehome.settings import Settings
-from takehome.store import Store
 from takehome.submission.card import card
 from takehome.submission.deck import deck
 from takehome.submission.manifest import File
@@ -51,7 +50,7 @@ def contents(notebook: Path, places: Places) -> tuple[str, dict[str, bytes]]:
     TakehomeError
         A file is missing or too large, or no model was saved.
     """
-    store = Store(places.models_dir)
+    store = places.store()
     version = store.current()
     if version is None:
         raise TakehomeError(f"{store.folder}: no model was saved yet. Run the notebook to its end.")

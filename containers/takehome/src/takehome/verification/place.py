@@ -101,7 +101,7 @@ def clean_copy(notebook: Path, settings: Settings) -> Iterator[Place]:
     """
     notebook = notebook.resolve()
     notebooks, static, models = (
-        folder.resolve() for folder in (settings.notebooks_dir, settings.static_dir, settings.models_dir)
+        folder.resolve() for folder in (settings.notebooks_dir, settings.static_dir, settings.store().folder)
     )
     source = notebooks if notebook.is_relative_to(notebooks) else notebook.parent
     with tempfile.TemporaryDirectory(prefix="takehome-verify-", ignore_cleanup_errors=True) as name:

@@ -1,0 +1,195 @@
+"""Models in an object store: the layout of the folder, an object a file, and `current` replaced by one PUT."""
+
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from obstore.exceptions import AlreadyExistsError, BaseError, NotModifiedError
+from obstore.store import ObjectStore, from_url
+
+from takehome.errors import TakehomeError
+from takehome.store import KEPT, by_age, is_version
+
+FILES = ("model.joblib", "model.json")  # in this order: a version with `model.json` is whole
+_SCHEMES = ("s3", "gs", "az")
+_QUICK = {"timeout": "5s"}  # for what is small
+_PATIENT = {"read_timeout": "60s", "timeout": "1 day"}  # for models: as long as they move
+_PARTS = 4  # that are uploaded at once: what a slow line moves within that time
+_CHOOSE = "Choose another: takehome models --use VERSION."
+_UNFINISHED = timedelta(hours=24)
+
+# What an error's text or code says, and what to do about it. The texts themselves may hold access keys.
+_CAUSES = {
+    r"NoSuchBucket": "there is no such bucket. Check MODELS_DIR, or create the bucket.",
+    r"RequestTimeTooSkewed": "it refuses this machine's clock, which is off by more than 15 minutes. Set the clock.",
+    r"InvalidAccessKeyId|SignatureDoesNotMatch|InvalidToken|ExpiredToken|Unauthenticated": "it refuses the "
+    "credentials. Check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (and AWS_SESSION_TOKEN).",
+    r"169\.254\.169\.254|Missing \w+": "no credentials were found. Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.",
+    r"AccessDenied|403 Forbidden": "access is denied. Let these credentials get, put, list and delete objects there.",
+    r"Redirect|AuthorizationHeaderMalformed": "the bucket is in another region. Check AWS_REGION.",
+    r"SlowDown|503 Service Unavailable|500 Internal": "it is overloaded or broken just now. Try again later.",
+    r"BadScheme": "its address is http://, which nothing protects. Where that is right, set AWS_ALLOW_HTTP=true.",
+    r"dns error": "it can't be reached: its name doesn't resolve. Check AWS_ENDPOINT_URL, and this machine's network.",
+    r"Timeout|TimedOut": "it can't be reached: no answer in time. Check AWS_ENDPOINT_URL, and this machine's network.",
+    r"kind: Connect": "it can't be reached: nobody answers there. Check AWS_ENDPOINT_URL, and whether it runs.",
+}
+
+
+class BrokenError(TakehomeError):
+    """What was found in the store is no whole model; another try will find the same."""
+
+
+@dataclass(frozen=True)
+class Current:
+    """What `current` held: a version, and the ETag by which it is known again."""
+
+    version: str
+    e_tag: str | None
+
+
+Listing = dict[str, dict[str, Any]]  # version: file: size, e_tag and last_modified
+
+
+class Objects:
+    """A models folder in an object store. Credentials come from the usual variables, and never get into an error.
+
+    Parameters
+    ----------
+    url : such as `s3://bucket/models`.
+
+    Raises
+    ------
+    TakehomeError
+        By every method: the store can't be reached, or refuses; by the constructor: the URL is none of a store.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url = url.rstrip("/")
+        _check(self.url)
+        with self._told():
+            self._quick, self._patient = _client(self.url, _QUICK), _client(self.url, _PATIENT)
+
+    def current(self, seen: Current | None = None) -> Current | None:
+        """Return what is current: `seen` itself where nothing has changed since, None where nothing was saved."""
+        with self._told():
+            try:
+                found = self._quick.get("current", options={"if_none_match": seen.e_tag} if seen else None)
+                name = bytes(found.bytes()).decode("ascii", "replace").strip() if found.meta["size"] < 100 else "?"
+            except NotModifiedError:
+                return seen
+            except FileNotFoundError as error:
+                if "NoSuchBucket" in str(error):
+                    raise
+                return None
+        if not is_version(name):
+            raise BrokenError(f"{self.url}/current doesn't name a version. {_CHOOSE}")
+        return Current(name, found.meta["e_tag"])
+
+    def listing(self) -> Listing:
+        """Return the files of each version, whole or not."""
+        found: Listing = {}
+        with self._told():
+            for meta in (meta for page in self._quick.list() for meta in page):
+                version, _, file = meta["path"].partition("/")
+                if is_version(version) and file in FILES:
+                    found.setdefault(version, {})[file] = meta
+        return found
+
+    def claim(self, version: str) -> bool:
+        """Take the name of a version, unless somebody has it; an empty file holds its place."""
+        with self._told():
+            try:
+                self._quick.put(f"{version}/{FILES[0]}", b"", mode="create")
+            except AlreadyExistsError:
+                return False
+        return True
+
+    def release(self, version: str) -> None:
+        """Give the name of a version back that was never uploaded as a whole."""
+        if FILES[-1] not in self.listing().get(version, {}):
+            with self._told():
+                self._quick.delete(f"{version}/{FILES[0]}")
+
+    def upload(self, folder: Path, version: str) -> None:
+        """Store the files of a version."""
+        with self._told():
+            for file in FILES:
+                self._patient.put(f"{version}/{file}", folder / file, max_concurrency=_PARTS)
+
+    def download(self, version: str, folder: Path) -> None:
+        """Write the files of a version into a folder."""
+        with self._told():
+            for file in reversed(FILES):
+                with (folder / file).open("wb") as target:
+                    for chunk in self._patient.get(f"{version}/{file}").stream():
+                        target.write(chunk)
+
+    def use(self, version: str) -> None:
+        """Make a version current that is there as a whole."""
+        with self._told():
+            self._quick.head(f"{version}/{FILES[-1]}")
+            self._quick.put("current", f"{version}\n".encode())
+
+    def prune(self) -> None:
+        """Delete all but the last ten versions and the current one, and what was begun a day ago and never finished."""
+        current, found = self.current(), self.listing()
+        kept = {current and current.version, *whole(found)[-KEPT:]}
+        begun = {version: max(meta["last_modified"] for meta in files.values()) for version, files in found.items()}
+        now = max(begun.values(), default=None)  # by the store's own clock
+        old = [
+            meta["path"]
+            for version, files in found.items()
+            if version not in kept and (len(files) == len(FILES) or now - begun[version] > _UNFINISHED)
+            for meta in files.values()
+        ]
+        if old:
+            with self._told():
+                self._quick.delete(old)
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """Say in a sentence what the store said in its own words."""
+        try:
+            yield
+        except FileNotFoundError as error:  # obstore's; a 404 of HEAD says no more than that
+            if error.errno or "NoSuchBucket" in str(error):
+                raise TakehomeError(f"{self.url}: {_cause(str(error))}") from None
+            raise BrokenError(f"{self.url}: the model is not there any more. {_CHOOSE}") from None
+        except BaseError as error:
+            raise TakehomeError(f"{self.url}: {_cause(str(error))}") from None
+
+
+def whole(listing: Listing) -> list[str]:
+    """Return the versions that have all their files, oldest first."""
+    return sorted((version for version, files in listing.items() if len(files) == len(FILES)), key=by_age)
+
+
+def _check(url: str) -> None:
+    """Refuse what is no address of a store; what may hold a password is not repeated."""
+    parts, endpoint = urlsplit(url), os.environ.get("AWS_ENDPOINT_URL") or "https://none"
+    if "@" in parts.netloc or parts.query or parts.fragment:
+        raise TakehomeError("MODELS_DIR holds more than a bucket and a folder. Credentials go into AWS_* variables.")
+    if parts.scheme not in _SCHEMES or not parts.netloc:
+        known = ", ".join(f"{scheme}://" for scheme in _SCHEMES)
+        raise TakehomeError(f"MODELS_DIR={url} is no folder and no object store. It begins with {known}, or is a path.")
+    if not re.fullmatch(r"https?://[\w.\[\]:-]+/?[^\s@]*", endpoint):
+        raise TakehomeError("AWS_ENDPOINT_URL is no address. Write it as https://host or http://host:port.")
+
+
+def _client(url: str, timeouts: dict[str, str]) -> ObjectStore:
+    # The environment's AWS_ALLOW_HTTP doesn't count any more where options are given.
+    options = {"allow_http": os.environ.get("AWS_ALLOW_HTTP", "").lower() == "true", "connect_timeout": "3s"}
+    retries = {"max_retries": 2, "retry_timeout": timedelta(seconds=5)}
+    return from_url(url, client_options={**options, **timeouts}, retry_config=retries)  # type: ignore[call-overload]
+
+
+def _cause(text: str) -> str:
+    known = next((cause for pattern, cause in _CAUSES.items() if re.search(pattern, text)), None)
+    said = re.search(r"<Code>(\w+)</Code>", text) or re.search(r"status code: (\d+)", text)
+    return known or f"it failed ({said[1] if said else 'for a reason not known here'}). Try again later."

@@ -34,7 +34,7 @@ class Backend(AutoBatchingMixin, ParallelBackendBase):
 
     def effective_n_jobs(self, n_jobs: int) -> int:
         """Return the number of tasks to be cut; 1 would mean: in this process."""
-        return 1 if n_jobs == 1 else max(2, len(self._client.nthreads()))
+        return 1 if n_jobs == 1 else max(2, sum(self._client.nthreads().values()))
 
     def submit(self, func: Any, callback: Callable[[Future], None] | None = None) -> Future:
         """Send a batch, and its data where that was not sent before."""

@@ -20,7 +20,7 @@ from takehome.training.backend import Backend
 from takehome.training.progress import shown
 from takehome.training.versions import Versions
 
-_SECONDS = 10  # to connect, and then for the first worker
+_SECONDS = 5  # to connect, and then for the first worker
 _LARGE_DATA = {"distributed.admin.large-graph-warning-threshold": "1 TiB"}  # once a call is what a call costs
 _LESS = "Use fewer rows or a smaller model, or raise mem_limit of `{}` in docker-compose.yml."
 

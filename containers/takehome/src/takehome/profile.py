@@ -32,8 +32,12 @@ def profile(schema: RowSchema, columns: Columns) -> dict[str, Profile]:
 
 def histogram(schema: RowSchema, columns: Columns) -> dict[str, Histogram]:
     """Return bins of equal width for each column of numbers that has any value, as shares of its present values."""
-    numbers = (column.name for column in schema.columns if column.kind in ("number", "integer"))
-    return {name: _bars(found) for name in numbers if len((found := Marginal.of(columns[name])).present)}
+    numbers = (column for column in schema.columns if column.kind in ("number", "integer"))
+    return {
+        column.name: _bars(found, column.kind)
+        for column in numbers
+        if len((found := Marginal.of(columns[column.name])).present)
+    }
 
 
 def _profile(column: Column, found: Marginal) -> Profile:
@@ -74,15 +78,21 @@ def _edges(ordered: Marginal, kind: str) -> pd.Series:
     return ordered.at(ranks).drop_duplicates()
 
 
-def _bars(found: Marginal) -> Histogram:
+def _bars(found: Marginal, kind: str) -> Histogram:
     values = found.present.to_numpy("float64")
     places = np.argsort(values, kind="stable")
     values, counts = values[places], found.counts[places]
     low, high = values[[0, -1]]
+    bars = BARS if kind == "number" else _whole_bars(int(high) - int(low) + 1)
     # by quarters, since the distance of two finite numbers may be infinite
-    edges = np.unique(np.clip(4 * np.linspace(low / 4, high / 4, BARS + 1), low, high))
+    edges = np.unique(np.clip(4 * np.linspace(low / 4, high / 4, bars + 1), low, high))
     shares = _counts(values, counts, edges) / counts.sum()
     return {"edges": edges.tolist() if len(edges) > 1 else [low, high], "shares": shares.tolist()}
+
+
+def _whole_bars(numbers: int) -> int:
+    """Return how many bins share so many whole numbers as equally as can be: twelve months want no gaps."""
+    return -(-numbers // -(-numbers // BARS))
 
 
 def _counts(ordered: Any, counts: np.ndarray, edges: Any) -> np.ndarray:

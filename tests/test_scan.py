@@ -28,7 +28,7 @@ from sklearn.linear_model import LinearRegression, LogisticRegression, SGDClassi
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
-from takehome.scanning import counted, csv_file, parquet_file, table
+from takehome.scanning import counted, cuts, parquet_file, table
 from test_database import odd_file
 
 ROWS = 5_000
@@ -67,7 +67,7 @@ def logistic() -> Pipeline:
 @pytest.fixture
 def cut_small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Cut files and tables into many parts."""
-    monkeypatch.setattr(csv_file, "BLOCK", 100)
+    monkeypatch.setattr(cuts, "BLOCK", 100)
     monkeypatch.setattr(parquet_file, "ROWS", 5)
     monkeypatch.setattr(table, "PAGES", 2)
 
@@ -94,7 +94,7 @@ def test_parts_of_a_file_mean_what_the_file_means(tmp_path: Path, mark: str, end
 def test_any_frame_is_read_as_read_csv_reads_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, frame: pd.DataFrame
 ) -> None:
-    monkeypatch.setattr(csv_file, "BLOCK", 20)
+    monkeypatch.setattr(cuts, "BLOCK", 20)
     frame.to_csv(tmp_path / "any.csv", index=False, quoting=1)
     pd.testing.assert_frame_equal(
         computed(takehome.scan(tmp_path / "any.csv")), takehome.read_csv(tmp_path / "any.csv")

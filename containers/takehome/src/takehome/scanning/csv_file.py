@@ -9,22 +9,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-import numpy as np
 import pyarrow as pa
 
 from takehome import reading
 from takehome.errors import TakehomeError
 from takehome.memory import available
 from takehome.scanning import places
+from takehome.scanning.cuts import cut, end_of_first
 from takehome.scanning.fields import Fields
 from takehome.scanning.scheme import Scheme, changed
 
-BLOCK = 32 << 20  # bytes of text in a part
-LONGEST_ROW = 256 << 20
 _MEMORY = 2  # a dataframe's size over its text's, with room to spare
-_MARK = b"\xef\xbb\xbf"
-_QUOTE = ord('"')
-_BESIDE_QUOTES = np.frombuffer(b',\n\r"', "uint8")
 _ERRORS = (pa.ArrowInvalid, OSError, UnicodeDecodeError, EOFError, csv.Error, zlib.error)
 
 
@@ -48,7 +43,7 @@ class CsvPart:
 
     def _blocks(self, file: IO[bytes]) -> Iterator[bytes]:
         if self.stop is None:
-            yield from (block for _, block in rows_in_blocks(self.path, file))
+            yield from (block for _, block in cut(self.path, _unpacked(self.path, file)))
             return
         file.seek(self.start)
         block = file.read(self.stop - self.start)
@@ -82,7 +77,7 @@ def survey(path: str) -> CsvSurvey:
     known, parts, line = dict.fromkeys(names, Fields()), [], 2
     with places.opened(path) as file:
         try:
-            for start, block in rows_in_blocks(path, file):
+            for start, block in cut(path, _unpacked(path, file)):
                 fields = _parse(block, names, path, line)
                 known = {name: known[name].take(fields[name]) for name in names}
                 parts.append(CsvPart(path, tuple(names), start, start + len(block)))
@@ -93,81 +88,6 @@ def survey(path: str) -> CsvSurvey:
         _check_fits(path, parts[-1].stop or 0)
         parts = [CsvPart(path, tuple(names), 0, None)]
     return CsvSurvey(path, known, parts)
-
-
-def rows_in_blocks(path: str, file: IO[bytes]) -> Iterator[tuple[int, bytes]]:
-    """Yield whole rows, without the header, and the position at which they start in the (unpacked) file.
-
-    A row ends where a line does, unless an odd number of quotes came before.
-    """
-    stream = gzip.GzipFile(fileobj=file) if _packed(path) else file
-    rest = stream.read(BLOCK)
-    start = len(_MARK) if rest.startswith(_MARK) else 0
-    rest, header = rest[start:], True
-    while rest:
-        more = stream.read(BLOCK)
-        text, end = rest, _last_end(rest) if more else len(rest)
-        if more and end:
-            _check_quotes(path, text[:end])
-        if end:
-            first = _header_end(path, text) if header else 0
-            if end > first:
-                yield start + first, text[first:end]
-            header = False
-        elif len(text) > LONGEST_ROW:
-            raise TakehomeError(
-                f"{path}: no row ends in {LONGEST_ROW >> 20} MB after byte {start:,}. Is a quote never closed there?"
-            )
-        start, rest = start + end, text[end:] + more
-
-
-def _last_end(text: bytes) -> int:
-    """Return where the last whole row ends, 0 where none does."""
-    quotes, stop = text.count(b'"'), len(text)
-    while (at := text.rfind(b"\n", 0, stop)) >= 0:
-        quotes -= text.count(b'"', at, stop)
-        if quotes % 2 == 0:
-            return at + 1
-        stop = at
-    return 0
-
-
-def _header_end(path: str, text: bytes) -> int:
-    """Return where the first row ends.
-
-    Raises
-    ------
-    TakehomeError
-        Lines end with a carriage return alone, where no row can be told from text.
-    """
-    end = _first_end(text)
-    if len(list(csv.reader(io.StringIO(text[:end].decode(), newline="")))) > 1:
-        raise TakehomeError(f"{path}: its lines end with a carriage return alone. Write it with line feeds.")
-    return end
-
-
-def _first_end(text: bytes) -> int:
-    quotes = start = 0
-    while (at := text.find(b"\n", start)) >= 0:
-        quotes += text.count(b'"', start, at)
-        start = at + 1
-        if quotes % 2 == 0:
-            return start
-    return len(text)
-
-
-def _check_quotes(path: str, text: bytes) -> None:
-    """Refuse a text in which counting quotes would not tell where rows end."""
-    if b'"' not in text:
-        return
-    signs = np.frombuffer(b"\n" + text + b"\n", "uint8")
-    quotes = np.flatnonzero(signs == _QUOTE)
-    odd = ~np.isin(signs[quotes[::2] - 1], _BESIDE_QUOTES), ~np.isin(signs[quotes[1::2] + 1], _BESIDE_QUOTES)
-    if odd[0].any() or odd[1].any():
-        raise TakehomeError(
-            f"{path}: a field without quotes holds a quote, so that the file can't be cut into parts. "
-            'Write it with each such field quoted and the quote doubled ("5"" pipe"), or as Parquet.'
-        )
 
 
 def _parse(block: bytes, names: list[str], path: str, line: int) -> pa.Table:
@@ -208,11 +128,10 @@ def _names(path: str) -> list[str]:
         if "://" not in path:
             return reading.header(Path(path))
         with places.opened(path) as file:
-            stream = gzip.GzipFile(fileobj=file) if _packed(path) else file
-            start = stream.read(1 << 20)
+            start = _unpacked(path, file).read(1 << 20)
     except _ERRORS as error:
         raise TakehomeError(_explain(path, error)) from error
-    text = start[: _first_end(start)].decode("utf-8-sig")
+    text = start[: end_of_first(start)].decode("utf-8-sig")
     return reading.named(next(csv.reader([text]), []), path)
 
 
@@ -220,6 +139,10 @@ def _explain(path: str, error: Exception) -> str:
     if "://" in path or isinstance(error, FileNotFoundError):
         return places.explain(path, error)
     return reading.explain(Path(path), error)
+
+
+def _unpacked(path: str, file: IO[bytes]) -> IO[bytes]:
+    return gzip.GzipFile(fileobj=file) if _packed(path) else file  # type: ignore[return-value]
 
 
 def _packed(path: str) -> bool:

@@ -75,7 +75,7 @@ def _pages(cursor: extensions.cursor, target: sql.Identifier) -> int:
     if kind not in ("r", "m"):
         raise TakehomeError(
             f"'{target.strings[0]}' is no plain table and has no pages to read in parts. "
-            f"Make one: CREATE TABLE … AS SELECT * FROM {target.strings[0]}"
+            "Make one of it: CREATE TABLE … AS …, or a materialized view."
         )
     return int(pages)
 

@@ -231,16 +231,20 @@ def test_a_foreign_page_gets_no_kernel_and_no_websocket(stack: Stack, headers: d
     assert httpx.get(f"{door}/api/kernels").json() == kernels
 
 
-@pytest.mark.parametrize("service", sorted(SERVICES))
-def test_no_process_has_power(stack: Stack, service: str) -> None:
+def powers(stack: Stack, service: str) -> set[tuple[str, ...]]:
+    """Return identity, capabilities and no-new-privileges of a service's processes."""
     lines = stack.execute(service, "sh", "-c", "cd /proc && for p in [0-9]*; do echo; cat $p/status; done")
     # PID 1 is the engine's init: it hands on signals and reaps, and opens nothing.
     processes = [
         p for p in lines.split("\n\n") if "\nPid:\t1\n" not in p and not re.search("^Name:\t(sh|cat)$", p, re.M)
     ]
-    powers = {tuple(POWER.findall(process)) for process in processes if POWER.search(process)}
+    return {tuple(POWER.findall(process)) for process in processes if POWER.search(process)}
+
+
+@pytest.mark.parametrize("service", sorted(SERVICES))
+def test_no_process_has_power(stack: Stack, service: str) -> None:
     user = {"streamlit": "57439"}.get(service, str(stack.owner))
-    assert powers == {(user, *["0" * 16] * 5, "1")}, lines
+    assert powers(stack, service) == {(user, *["0" * 16] * 5, "1")}
 
 
 @pytest.mark.parametrize("service", sorted(SERVICES))

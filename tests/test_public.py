@@ -22,7 +22,7 @@ from playwright.sync_api import Page, expect
 from takehome import keyring
 from takehome.errors import TakehomeError
 from test_browser import CURL, SOON, browser, choose, picture, submit  # noqa: F401  # `browser` is a fixture
-from test_containers import OWNERS, ROOT, Stack, clone, wait  # noqa: F401  # `clone` is a fixture
+from test_containers import OWNERS, ROOT, Stack, clone, powers, wait  # noqa: F401  # `clone` is a fixture
 
 pytestmark = pytest.mark.slow
 
@@ -154,6 +154,11 @@ def test_only_the_door_is_published_and_it_speaks_tls(public: Public) -> None:
     assert answer.headers["X-Content-Type-Options"] == "nosniff"
     assert answer.headers["X-Frame-Options"] == "SAMEORIGIN"
     assert "Server" not in answer.headers
+
+
+@pytest.mark.parametrize("service", ["caddy", "streamlit"])
+def test_who_reads_secrets_is_the_owner_without_power(public: Public, service: str) -> None:
+    assert powers(public, service) == {(str(public.owner), *["0" * 16] * 5, "1")}
 
 
 @pytest.mark.parametrize("path", ["/", "/jupyter/api", "/api/schema", "/api/health"])

@@ -232,17 +232,19 @@ def test_a_foreign_page_gets_no_kernel_and_no_websocket(stack: Stack, headers: d
     assert httpx.get(f"{door}/api/kernels").json() == kernels
 
 
+def powers(stack: Stack, service: str) -> set[tuple[str, ...]]:
+    """Return identity, capabilities and no-new-privileges of a service's processes."""
+    lines = stack.execute(service, "sh", "-c", "cd /proc && for p in [0-9]*; do echo; cat $p/status; done")
+    # PID 1 is the engine's init: it hands on signals and reaps, and opens nothing.
+    others = [p for p in lines.split("\n\n") if not re.search("^(Pid:\t1|Name:\t(sh|cat))$", p, re.M)]
+    return {tuple(POWER.findall(process)) for process in others if POWER.search(process)}
+
+
 @pytest.mark.parametrize("service", sorted(SERVICES))
 def test_no_process_has_power(stack: Stack, service: str) -> None:
-    def powers() -> set[tuple[str, ...]]:
-        lines = stack.execute(service, "sh", "-c", "cd /proc && for p in [0-9]*; do echo; cat $p/status; done")
-        # PID 1 is the engine's init: it hands on signals and reaps, and opens nothing.
-        others = [p for p in lines.split("\n\n") if not re.search("^(Pid:\t1|Name:\t(sh|cat))$", p, re.M)]
-        return {tuple(POWER.findall(process)) for process in others if POWER.search(process)}
-
     user = {"streamlit": "57439", "scheduler": "57439"}.get(service, str(stack.owner))
     # What the engine starts inside is, for a moment, on its way to having no power.
-    wait(lambda: powers() == {(user, *["0" * 16] * 5, "1")}, SOON)
+    wait(lambda: powers(stack, service) == {(user, *["0" * 16] * 5, "1")}, SOON)
 
 
 def test_what_a_notebook_leaves_at_home_never_runs_with_another_identity(stack: Stack) -> None:

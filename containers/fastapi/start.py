@@ -41,6 +41,7 @@ def main() -> None:
             host=settings.host,
             port=settings.port,
             workers=settings.web_concurrency,
+            root_path=settings.root_path,
             loop="uvloop",
             http="app.protocol:Protocol",
             proxy_headers=False,

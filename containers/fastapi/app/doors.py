@@ -63,10 +63,11 @@ class Doors:
 
         hosts = tuple(value for name, value in headers if name == b"host")
         refusal = _refusal(hosts, next((value for name, value in headers if name == b"origin"), None))
-        app: ASGIApp = self._prediction if scope["path"] == self._prediction.path else self._app
+        asked_for = scope["path"].removeprefix(settings.root_path)
+        app: ASGIApp = self._prediction if asked_for == self._prediction.path else self._app
         if refusal:
             app = JSONResponse({"detail": refusal}, 403)
-        elif keys and not keys.admit(scope["path"], headers):
+        elif keys and not keys.admit(asked_for, headers):
             app = JSONResponse({"detail": _NO_KEY}, 401, {"WWW-Authenticate": "Bearer"})
         return await app(scope, receive, named)
 

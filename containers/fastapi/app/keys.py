@@ -25,7 +25,7 @@ class Keys:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._state: tuple[int, int, int] | None = None
+        self._state: tuple[int, ...] | None = ()  # of the file as it was read; None: it couldn't be
         self._digests: set[bytes] = set()
 
     def admit(self, path: str, headers: Headers) -> bool:
@@ -47,7 +47,7 @@ class Keys:
                 for number in (i for i, match in enumerate(matches, 1) if not match):
                     _log.warning("%s, line %d: no name and SHA-256; it opens nothing.", self._path, number)
         except OSError as error:
-            if self._state or not self._digests:
+            if self._state is not None:
                 _log.error("%s can't be read (%s): nobody gets in.", self._path, error.strerror)
             self._state, self._digests = None, set()
 

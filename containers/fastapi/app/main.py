@@ -41,12 +41,7 @@ async def _lifespan(_: Any) -> AsyncIterator[None]:
 
 
 api = FastAPIOffline(
-    title="Take-home model API",
-    version="1.0.0",
-    lifespan=_lifespan,
-    redoc_url=None,
-    responses=docs.FOREIGN,
-    root_path=settings.root_path,
+    title="Take-home model API", version="1.0.0", lifespan=_lifespan, redoc_url=None, responses=docs.FOREIGN
 )
 api.openapi = lambda: docs.openapi(api, registry.served.model if registry.served else None)  # type: ignore[method-assign]
 app = Doors(api, Prediction(registry, predictions), registry)

@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import psycopg2
 from takehome.crew import Crew
@@ -41,11 +42,16 @@ def database() -> Iterator[dict[str, str]]:
 
 def logged(where: dict[str, str]) -> int:
     """Return how many predictions the log holds."""
+    return int(ask(where, "SELECT count(*) FROM predictions"))
+
+
+def ask(where: dict[str, str], query: str) -> Any:
+    """Return the one value that a query gives."""
     connection = psycopg2.connect(host=where["PGHOST"], port=where["PGPORT"], user="local", dbname="local")
     try:
         with connection.cursor() as cursor:
-            cursor.execute("SELECT count(*) FROM predictions")
+            cursor.execute(query)
             found = cursor.fetchone()
-            return int(found[0]) if found else 0
+            return found[0] if found else None
     finally:
         connection.close()

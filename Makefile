@@ -1,6 +1,6 @@
 # What a person types. Each target is one line over `docker compose` or `takehome`.
 .DEFAULT_GOAL := help
-.PHONY: help up down local test bench new convert load train verify models submit review doctor lock upgrade clean
+.PHONY: help up down local test bench capacity new convert load train verify models submit review doctor lock upgrade clean
 BIN := .venv/bin
 # In the running container, else in the environment of `make local`.
 TAKEHOME = $(if $(shell docker compose ps --quiet --status running python 2>/dev/null),docker compose exec python takehome,\
@@ -32,6 +32,9 @@ test: .venv/.tests ## Run every test; without Docker or a browser some are skipp
 
 bench: .venv/.ready ## Measure the API beside others (12 minutes; needs wrk): tables in README.md, chart in resources/
 	@$(BIN)/python -m bench $(if $(ROUNDS),--rounds $(ROUNDS))
+
+capacity: .venv/.tests ## Plan replicas from what the API costs here (3 minutes; needs wrk): table in README.md
+	@$(BIN)/python -m bench.capacity $(if $(ROUNDS),--rounds $(ROUNDS))
 
 new: ## Write a notebook for a file: make new DATA=volumes/static/loans.csv TARGET=defaulted
 	@$(TAKEHOME) new $(call quoted,DATA) --target $(call quoted,TARGET)

@@ -2,7 +2,7 @@
 
 import os
 import platform
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -139,7 +139,7 @@ def _shown(value: float | None, form: str) -> str:
     return "-" if value is None else form.format(value)
 
 
-def table(head: list[str], lines: Iterable[list[str]]) -> str:
-    """Return a table in Markdown: words in the first column, numbers in the others."""
-    rule = ["---", *["---:" for _ in head[1:]]]
+def table(head: list[str], lines: Iterable[list[str]], words: Container[int] = (0,)) -> str:
+    """Return a table in Markdown: words to the left in some columns, numbers to the right in the others."""
+    rule = ["---" if i in words else "---:" for i in range(len(head))]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in (head, rule, *lines))

@@ -1,4 +1,4 @@
-"""What so many requests a second take, and what breaks first on the way there."""
+"""What so many requests a second take, and what breaks first where there are more."""
 
 import math
 from dataclasses import dataclass
@@ -80,38 +80,48 @@ def limits(each: float, footprint: Footprint) -> list[Limit]:
             "the log fills 1 TB within a month",
             "partition `predictions` by day and drop old ones, or log a sample: `?log=false`",
         ),
-        Limit(each, "the core of one replica", "`WEB_CONCURRENCY`, then replicas on many hosts"),
+        Limit(each, "a single replica's core is full", "`WEB_CONCURRENCY`, then replicas on many hosts"),
         Limit(
-            1 / footprint.database, "the core on which PostgreSQL writes the log", "a host of its own for PostgreSQL"
+            1 / footprint.database,
+            "the core on which PostgreSQL writes the log is full",
+            "a host of its own for PostgreSQL",
         ),
         Limit(
             CONNECTIONS * each,
-            f"the {CONNECTIONS} connections of the role `api`: other replicas' logs are dropped",
+            f"the role `api` has {CONNECTIONS} connections: other replicas' logs are dropped",
             "raise `CONNECTION LIMIT` in `schema.sql`, or a database for each group of replicas",
         ),
-        Limit(NETWORK_BYTES / footprint.sent, "1 Gbit/s before the replicas", "several balancers, or 10 Gbit/s"),
+        Limit(
+            NETWORK_BYTES / footprint.sent,
+            "the network before the replicas: 1 Gbit/s",
+            "several balancers, or 10 Gbit/s",
+        ),
     ]
     return sorted(found, key=lambda limit: limit.rate)
 
 
 def render(each: float, footprint: Footprint) -> str:
-    """Return the plan as a table in Markdown."""
-    head = ["requests/s", "replicas", "cores", "memory, GB", "rows a day", "GB a day", "what breaks first on the way"]
-    known, before, lines = limits(each, footprint), 0, []
+    """Return the plan as a table in Markdown; what breaks first is what does so next above the rate."""
+    head = [
+        "requests/s",
+        "replicas",
+        "cores",
+        "memory, GB",
+        "rows a day",
+        "GB a day",
+        "breaks first",
+        "what to do then",
+    ]
+    known, lines = limits(each, footprint), []
     for rate in RATES:
-        met = [limit for limit in known if before < limit.rate <= rate]
-        broken = "; then ".join(f"from {_round(limit.rate)}/s {limit.what}: {limit.remedy}" for limit in met)
         n = need(rate, each, footprint)
         cells = [f"{rate:,}", f"{n.replicas:,}", f"{n.cores:,}", f"{n.memory / 1e9:.1f}"]
-        lines.append([*cells, _million(n.logged), f"{n.stored / 1e9:,.0f}", broken or "nothing new"])
-        before = rate
-    return table(head, lines)
+        first = next((limit for limit in known if limit.rate > rate), None)
+        told = [f"from {_round(first.rate)}/s {first.what}", first.remedy] if first else ["-", "-"]
+        lines.append([*cells, f"{n.logged / 1e6:,.0f} million", f"{n.stored / 1e9:,.0f}", *told])
+    return table(head, lines, words=(6, 7))
 
 
 def _round(rate: float) -> str:
     """Return two digits: more was not measured."""
     return f"{round(rate, 1 - math.floor(math.log10(rate))):,.0f}"
-
-
-def _million(number: float) -> str:
-    return f"{number / 1e6:,.0f} million"

@@ -54,7 +54,7 @@ ASKED: dict[str, st.SearchStrategy[list[Any]] | None] = {
 
 @pytest.mark.slow
 @pytest.mark.parametrize("asked", ASKED)
-@settings(max_examples=5, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=4, deadline=None, suppress_health_check=list(HealthCheck))
 @given(drawn=frames(columns=10, rows=40), data=st.data())
 def test_any_row_is_accepted_and_answered_as_by_the_estimator(
     tmp_path: Path, serve: Any, asked: str, drawn: pd.DataFrame, data: st.DataObject

@@ -2,7 +2,6 @@
 
 import os
 import re
-import shutil
 import sqlite3
 import subprocess
 import sys
@@ -22,14 +21,14 @@ import pytest
 import requests
 import statsmodels.api as sm
 import vega_datasets
+from browsing import visit
 from IPython.core.interactiveshell import InteractiveShell
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 from sklearn import datasets
 from takehome.draft.notebook import new
 from takehome.schema import RowSchema
 
 CONTAINERS = Path(__file__).parents[1] / "containers"
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 SOON = 20_000  # ms
 
 
@@ -131,17 +130,11 @@ def api(house: Path, start: Callable[..., str]) -> str:
 
 
 @pytest.fixture(scope="module")
-def form(api: str, start: Callable[..., str], need: Callable[[str, bool, str], None]) -> Iterator[Page]:
+def form(api: str, start: Callable[..., str], browser: Browser) -> Page:
     """Open the page in a browser."""
-    path = next(filter(None, map(shutil.which, BROWSERS)), None)
-    need("browser", path is not None, "no Chromium or Chrome on the PATH; on Debian: apt-get install chromium")
-    address = start("streamlit", "/_stcore/health", API_URL=api)
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu"])
-        page = browser.new_page()
-        page.goto(address)
-        yield page
-        browser.close()
+    page = browser.new_page()
+    visit(page, start("streamlit", "/_stcore/health", API_URL=api))
+    return page
 
 
 def run(notebook: Path) -> dict[str, Any]:
@@ -194,7 +187,7 @@ def predict(api: str, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def submit(page: Page, title: str, columns: dict[str, Any], row: dict[str, Any], answer: dict[str, Any]) -> None:
     """Fill the form with a row as a person does, submit it, and see the API's answer."""
-    page.reload()
+    visit(page, page.url)
     expect(page.get_by_text(title, exact=True).first).to_be_visible(timeout=SOON)
     for name, column in columns.items():
         fill(page, name, column, row[name])

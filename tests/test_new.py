@@ -166,6 +166,7 @@ def rows(*targets: str) -> str:
 
 BAD: dict[str, tuple[str, bytes | str, str]] = {
     "target misspelt": ("x.csv", rows(*["p", "q"] * 30).replace("target", "defaulted"), "Did you mean"),
+    "target in other letters": ("x.csv", rows(*["p", "q"] * 30).replace("target", "TARGET"), "Did you mean 'TARGET'?"),
     "one class": ("x.csv", rows(*["p"] * ROWS), "a single class, 'p'"),
     "all missing": ("x.csv", rows(*[""] * ROWS), "all its values are missing"),
     "one row": ("x.csv", rows("p"), "1 row with an answer. At least 20 are needed"),

@@ -26,8 +26,8 @@ def main(models: Path, file: Path) -> None:
     served = Served(load_model(models_dir=models))
     rows = [*islice(cycle(json.loads(line) for line in file.read_text().splitlines()), max(SIZES))]
     batches = [(size, _seconds(lambda size=size: served.answer(rows[:size]))) for size in SIZES]  # type: ignore[misc]
-    answers = [{**answer, "warnings": []} for answer in served.answer(rows)]
-    each = [Answered(time.time(), "0" * 32, served.version, [row], [a]) for row, a in zip(rows, answers, strict=True)]
+    now, answers = int(1000 * time.time()), served.answer(rows)
+    each = [Answered(now, "0" * 32, served.version, [r], [a], None) for r, a in zip(rows, answers, strict=True)]
     log = _seconds(lambda: [list(lines(answered)) for answered in each]) / len(rows)
     print(json.dumps({"batches": batches, "log": log}))
 

@@ -13,6 +13,7 @@ from simpy.events import Event
 
 SWITCH = 0.005  # seconds that a thread holds the interpreter while another wants it
 GATHER_LOG = 0.2  # seconds
+LOG_ROWS = 32  # after which the others have their turn
 SEED = 7
 Steps = Generator[Event, Any, None]
 
@@ -33,13 +34,16 @@ class Bounds:
 
     Attributes
     ----------
+    here, moment : rows and seconds of a batch that is predicted on the event loop itself.
     waiting : requests; what comes then gets 503.
     rows : of a batch.
     patience : seconds that a batch waits for one more of those who were answered together, at most.
     """
 
+    here: int = 256
+    moment: float = 0.01
     waiting: int = 2_000
-    rows: int = 4_096
+    rows: int = 10_000
     patience: float = 0.002
 
 
@@ -80,10 +84,9 @@ class Seen:
 class Replica:
     """One process of the API on one core.
 
-    The event loop reads and answers, half of a request's cost each; the model predicts all that wait once it is free;
-    the log's thread turns answers into lines. They share the core as threads share CPython: each has it until it has
-    nothing to do, or for `SWITCH` seconds where another wants it. A batch that is quick enough to be predicted on the
-    loop itself is shorter than that, so the two ways are one here.
+    The event loop reads and answers, half of a request's cost each; the model predicts all that wait once it is free,
+    on the loop what takes a moment, else in its thread; the log's thread turns answers into lines. They share the core
+    as threads share CPython: each has it until it has nothing to do, or for `SWITCH` seconds where another wants it.
     """
 
     def __init__(self, environment: simpy.Environment, costs: Costs, bounds: Bounds, seen: Seen) -> None:
@@ -136,18 +139,24 @@ class Replica:
     def _predict(self) -> Steps:
         while True:
             yield from self._gather()
+            yield self._done_by_loop(0)  # soon, not now: what was read in the same turn goes along
             batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), self._bounds.rows))]
             seconds = self._costs.batch + len(batch) * self._costs.row
-            yield from self._work(seconds)
+            if len(batch) <= self._bounds.here and seconds < self._bounds.moment:
+                yield self._done_by_loop(seconds)
+            else:
+                yield from self._work(seconds)
             self._seen.batches.append(len(batch))
+            self._seen.unlogged += len(batch)
             self._patience = min(seconds / 4, self._bounds.patience)
             self._company = len(batch) + len(self._waiting)
             for answered in batch:
                 self._later(self._costs.request / 2, partial(answered.succeed, True))
-            self._seen.unlogged += len(batch)
-            all_sent = self._environment.event()
-            self._later(0, all_sent.succeed)
-            yield all_sent
+
+    def _done_by_loop(self, seconds: float) -> Event:
+        done = self._environment.event()
+        self._later(seconds, done.succeed)
+        return done
 
     def _gather(self) -> Steps:
         """Wait for the first, and as long as others come back with whom it was answered."""
@@ -165,9 +174,9 @@ class Replica:
     def _log(self) -> Steps:
         while True:
             yield self._environment.timeout(GATHER_LOG)
-            while self._seen.unlogged:  # after each row the others have their turn
-                self._seen.unlogged -= 1
-                yield from self._work(self._costs.log)
+            while rows := min(self._seen.unlogged, LOG_ROWS):
+                self._seen.unlogged -= rows
+                yield from self._work(rows * self._costs.log)
 
     def _work(self, seconds: float) -> Steps:
         while seconds > 0:

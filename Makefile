@@ -1,6 +1,6 @@
 # What a person types. Each target is one line over `docker compose` or `takehome`.
 .DEFAULT_GOAL := help
-.PHONY: help up down local public stack test bench bench-big new convert load train verify models submit review doctor secrets key lock upgrade clean
+.PHONY: help up down local public stack test bench bench-big capacity new convert load train verify models submit review doctor secrets key lock upgrade clean
 BIN := .venv/bin
 # In the running container, else in the environment of `make local`.
 TAKEHOME = $(if $(shell docker compose ps --quiet --status running python 2>/dev/null),docker compose exec python takehome,\
@@ -51,6 +51,8 @@ stack: ## Run or update replicas on all hosts of a swarm: make stack REPLICAS=4 
 
 bench-big: .venv/.ready ## Measure data larger than memory: 310 million rows to a served model (10 minutes, 1 GB of disk)
 	@$(BIN)/python -m bench.big
+capacity: .venv/.tests ## Plan replicas from what the API costs here (3 minutes; needs wrk): table in README.md
+	@$(BIN)/python -m bench.capacity $(if $(ROUNDS),--rounds $(ROUNDS))
 
 new: ## Write a notebook for a file: make new DATA=volumes/static/loans.csv TARGET=defaulted
 	@$(TAKEHOME) new $(call quoted,DATA) --target $(call quoted,TARGET)

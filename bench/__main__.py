@@ -33,7 +33,7 @@ def bench(  # noqa: PLR0913, PLR0917  # the options of the command
 ) -> None:
     """Measure this project's API beside others on this machine; the tables go to README.md, the chart to resources/."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    report.check(readme)
+    report.SECTION.check(readme)
     began = time.monotonic()
     with console.status("") as status:
         race = Race(rounds, seconds, status.update)

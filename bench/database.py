@@ -4,10 +4,13 @@ import os
 import signal
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 
+import psutil
 import psycopg2
+from psycopg2 import extensions
 from takehome.crew import Crew
 from takehome.lock import lock
 from takehome.postgres import find_cluster
@@ -41,11 +44,30 @@ def database() -> Iterator[dict[str, str]]:
 
 def logged(where: dict[str, str]) -> int:
     """Return how many predictions the log holds."""
-    connection = psycopg2.connect(host=where["PGHOST"], port=where["PGPORT"], user="local", dbname="local")
-    try:
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT count(*) FROM predictions")
-            found = cursor.fetchone()
-            return int(found[0]) if found else 0
-    finally:
-        connection.close()
+    return int(ask(where, "SELECT count(*) FROM predictions"))
+
+
+def ask(where: dict[str, str], query: str) -> Any:
+    """Return the one value that a query gives."""
+    with _connected(where) as connection, connection.cursor() as cursor:
+        cursor.execute(query)
+        found = cursor.fetchone()
+        return found[0] if found else None
+
+
+def spent(where: dict[str, str]) -> float:
+    """Return the processor time of all processes of the server so far, in seconds."""
+    with _connected(where) as connection:
+        server = psutil.Process(connection.info.backend_pid).parent()
+        times = [one.cpu_times() for one in (server, *server.children())] if server else []
+        return sum(t.user + t.system for t in times) + (
+            times[0].children_user + times[0].children_system if times else 0
+        )
+
+
+@contextmanager
+def _connected(where: dict[str, str]) -> Iterator[extensions.connection]:
+    with closing(
+        psycopg2.connect(host=where["PGHOST"], port=where["PGPORT"], user="local", dbname="local")
+    ) as connection:
+        yield connection

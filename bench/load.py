@@ -46,16 +46,22 @@ class Load:
             )
         self._runs = 0
 
-    def start(self, url: str, bodies: Path, connections: int, seconds: int) -> subprocess.Popen[str]:
-        """Start to send the lines of a file, in turn, over so many connections; SIGINT ends it early."""
+    def start(self, url: str, bodies: Path, connections: int, seconds: int, rest: float = 0) -> subprocess.Popen[str]:
+        """Start to send the lines of a file, in turn, over so many connections; SIGINT ends it early.
+
+        Parameters
+        ----------
+        rest : how long a client waits between an answer and its next request: in the mean, exponentially; in s.
+        """
         self._runs += 1
+        arguments = [str(bodies), str(self._runs * _UNIQUE_ROWS), str(1e3 * rest)]
         options = ["-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "60s", "-s", str(SCRIPT)]
-        command = [*pinned(LOAD_CORE), "wrk", *options, url, "--", str(bodies), str(self._runs * _UNIQUE_ROWS)]
+        command = [*pinned(LOAD_CORE), "wrk", *options, url, "--", *arguments]
         return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
-    def run(self, url: str, bodies: Path, connections: int, seconds: int) -> Sample:
+    def run(self, url: str, bodies: Path, connections: int, seconds: int, rest: float = 0) -> Sample:
         """Send for so many seconds."""
-        return sample(self.start(url, bodies, connections, seconds))
+        return sample(self.start(url, bodies, connections, seconds, rest))
 
 
 def sample(wrk: subprocess.Popen[str]) -> Sample:

@@ -2,18 +2,17 @@
 
 import os
 import platform
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-
-from takehome.errors import TakehomeError
 
 from bench import chart
 from bench.contender import LIMIT, OURS, PEERS, PLAIN
 from bench.race import CLIENTS, IN_PROCESS, MANY, ONE, Results
+from bench.section import Section
 from bench.swap import Swaps
 
-BEGIN, END = "<!-- bench: written by `make bench` -->", "<!-- /bench -->"
+SECTION = Section("bench")
 LOGGED = f"{OURS}, with the log"
 UNKEPT = f"{OURS}, keeping no answers"
 SHORT = {"mixed": "rows that never repeat", "births": "the births"}
@@ -48,29 +47,21 @@ class Goal:
         return [self.name, self.target, self.form.format(self.found), "yes" if self.fits(self.found) else "**no**"]
 
 
-def check(readme: Path) -> None:
-    """Refuse, before anything is measured, a file without the two markers."""
-    text = readme.read_text(encoding="utf-8")
-    if text.count(BEGIN) != 1 or text.count(END) != 1 or text.index(BEGIN) > text.index(END):
-        raise TakehomeError(f"{readme}: there is no place for the tables. Add two lines: {BEGIN} and {END}")
-
-
 def write(readme: Path, picture: Path, results: Results, swaps: Swaps | None, versions: list[str]) -> str:
     """Write the chart, and the tables between the two markers of a file; return these."""
     picture.write_text(chart.draw(results), encoding="utf-8")
     text = render(results, swaps, versions)
-    before, _, rest = readme.read_text(encoding="utf-8").partition(BEGIN)
-    readme.write_text(f"{before}{BEGIN}\n{text}\n{END}{rest.partition(END)[2]}", encoding="utf-8")
+    SECTION.write(readme, text)
     return text
 
 
 def render(results: Results, swaps: Swaps | None, versions: list[str]) -> str:
     """Return the tables in Markdown."""
-    parts = [_table(["goal", "bound", "found", "reached"], (goal.row() for goal in goals(results, swaps)))]
+    parts = [table(["goal", "bound", "found", "reached"], (goal.row() for goal in goals(results, swaps)))]
     for workload, title in TITLES.items():
         lines = (_line(results, workload, name) for name in _sorted(results, workload))
         head = ["", "one client, ms", "64 clients, requests/s", "of the limit", "p50 / p99, ms", "10,000 rows, ms"]
-        parts.append(f"<details><summary>{title}</summary>\n\n{_table(head, lines)}\n\n</details>")
+        parts.append(f"<details><summary>{title}</summary>\n\n{table(head, lines)}\n\n</details>")
     if results.refused:
         parts.append("\n".join(f"- Not compared: {' '.join(reason.split())}" for reason in results.refused))
     parts.append(
@@ -148,6 +139,7 @@ def _shown(value: float | None, form: str) -> str:
     return "-" if value is None else form.format(value)
 
 
-def _table(head: list[str], lines: Iterable[list[str]]) -> str:
-    rule = ["---", *["---:" for _ in head[1:]]]
+def table(head: list[str], lines: Iterable[list[str]], words: Container[int] = (0,)) -> str:
+    """Return a table in Markdown: words to the left in some columns, numbers to the right in the others."""
+    rule = ["---" if i in words else "---:" for i in range(len(head))]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in (head, rule, *lines))

@@ -73,6 +73,11 @@ class Running:
             **self.contender.env,
         }
 
+    @property
+    def pid(self) -> int:
+        """The number of its process."""
+        return self._process.pid
+
     def url(self, *, many: bool = False) -> str:
         """Return where rows are sent."""
         return f"http://127.0.0.1:{self._port}{self.contender.many if many else self.contender.one}"

@@ -39,7 +39,7 @@ def results() -> Results:
 def readme(tmp_path: Path) -> Path:
     """Give a file with a place for the tables."""
     path = tmp_path / "README.md"
-    path.write_text(f"before\n{report.BEGIN}\nold\n{report.END}\nafter\n")
+    path.write_text(f"before\n{report.SECTION.begin}\nold\n{report.SECTION.end}\nafter\n")
     return path
 
 
@@ -63,7 +63,9 @@ def test_tables_are_written_between_the_markers(results: Results, readme: Path, 
     results.refused.append("vetiver can't be installed: no network")
     report.write(readme, tmp_path / "bench.svg", results, None, ["FastAPI 1.2.3"])
     text = readme.read_text()
-    assert text.startswith(f"before\n{report.BEGIN}\n| goal") and text.endswith(f"{report.END}\nafter\n")
+    assert text.startswith(f"before\n{report.SECTION.begin}\n| goal") and text.endswith(
+        f"{report.SECTION.end}\nafter\n"
+    )
     assert "old" not in text and "FastAPI 1.2.3" in text and "Not compared: vetiver can't be installed" in text
     chart = (tmp_path / "bench.svg").read_text()
     assert "prefers-color-scheme: dark" in chart and f"{OURS} 1,275" in chart  # in words, for those who hear it
@@ -72,7 +74,7 @@ def test_tables_are_written_between_the_markers(results: Results, readme: Path, 
 def test_file_without_the_markers_is_refused_before_anything_is_measured(tmp_path: Path) -> None:
     (tmp_path / "README.md").write_text("nothing here\n")
     with pytest.raises(TakehomeError, match="there is no place for the tables"):
-        report.check(tmp_path / "README.md")
+        report.SECTION.check(tmp_path / "README.md")
 
 
 @pytest.mark.slow

@@ -1,0 +1,163 @@
+"""What is measured here: costs of the API in processor time, its memory and its log, and how it does under load."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+import numpy as np
+import psutil
+from takehome.errors import TakehomeError
+
+from bench.capacity.simulation import Costs
+from bench.contender import ROOT, ours
+from bench.database import ask, database, logged, spent
+from bench.load import SERVER_CORE, Load, Sample, pinned
+from bench.running import Running
+from bench.workload import Workload
+
+SHARES = (0.3, 0.6, 0.9)  # of the most that it answers
+_STORED = "SELECT pg_total_relation_size('predictions')::float8 / greatest(count(*), 1) FROM predictions"
+
+
+@dataclass(frozen=True)
+class Footprint:
+    """What a replica takes, and a row.
+
+    Attributes
+    ----------
+    memory : of a replica after the load, in bytes that nobody shares.
+    stored : bytes of a row in PostgreSQL, with its indices.
+    database : seconds of PostgreSQL's processor time for a row.
+    sent : bytes of a request and its answer.
+    """
+
+    memory: float
+    stored: float
+    database: float
+    sent: float
+
+
+@dataclass(frozen=True)
+class Check:
+    """A load as it was: so many clients that rest so many seconds in the mean, and what they saw."""
+
+    share: float
+    rest: float
+    sample: Sample
+
+
+@dataclass(frozen=True)
+class Round:
+    """One pass over everything, within which the machine's speed is taken to stay."""
+
+    costs: Costs
+    maximum: Sample
+    checks: list[Check]
+    footprint: Footprint
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """How long everything is measured, with how many clients, and where it is told."""
+
+    seconds: int
+    clients: int
+    tell: Callable[[str], None]
+
+    def rounds(self, workload: Workload, number: int) -> list[Round]:
+        """Measure so many times, on rows of which none comes twice."""
+        load = Load()
+        with ExitStack() as stack:
+            where = stack.enter_context(database())
+            bare = stack.enter_context(Running(ours(), workload))
+            whole = stack.enter_context(Running(ours("with the log", PREDICTION_LOG="on", **where), workload))
+            for running in (bare, whole):
+                running.prove()
+            return [self._round(f"round {i + 1} of {number}", load, bare, whole, where) for i in range(number)]
+
+    def _round(self, name: str, load: Load, bare: Running, whole: Running, where: dict[str, str]) -> Round:
+        self.tell(f"{name}: what a request costs")
+        costs = self._costs(load, bare)
+        self.tell(f"{name}: the most that it answers, and its log")
+        maximum, database_seconds = self._logged(load, whole, where)
+        checks = []
+        for share in SHARES:
+            self.tell(f"{name}: {share:.0%} of {maximum.rate:,.0f} requests/s")
+            rest = self.clients / (share * maximum.rate)
+            checks.append(Check(share, rest, load.run(whole.url(), whole.bodies(), self.clients, self.seconds, rest)))
+            _settle(where)
+        memory = float(psutil.Process(whole.pid).memory_full_info().uss)
+        return Round(costs, maximum, checks, Footprint(memory, ask(where, _STORED), database_seconds, _sent(whole)))
+
+    def _costs(self, load: Load, running: Running) -> Costs:
+        """Take a batch's cost from two loads: alone, a request pays for a whole batch; among many for hardly any."""
+        found = _batches(running)
+        sizes, seconds = np.array(found["batches"], dtype=float).T
+        row = max(0.0, float(np.polyfit(sizes, seconds, 1)[0]))
+        alone, among = (self._each(load, running, clients) for clients in (1, self.clients))
+        together = max(1, self.clients / 2)  # half of the clients are in the model, the other half waits
+        batch = max(0.0, (alone - among) / (1 - 1 / together)) if together > 1 else 0.0
+        return Costs(request=max(0.0, alone - batch - row), batch=batch, row=row, log=found["log"])
+
+    def _each(self, load: Load, running: Running, clients: int) -> float:
+        """Return the processor time of a request, in seconds."""
+        process = psutil.Process(running.pid)
+        before = process.cpu_times()
+        sample = load.run(running.url(), running.bodies(), clients, self.seconds)
+        after = process.cpu_times()
+        if not sample.answers:
+            raise TakehomeError(f"The API answered nothing within {self.seconds} s. Measure longer: --seconds.")
+        return (after.user + after.system - before.user - before.system) / sample.answers
+
+    def _logged(self, load: Load, running: Running, where: dict[str, str]) -> tuple[Sample, float]:
+        """Return what clients without rest see, and PostgreSQL's processor time for a row, in seconds."""
+        rows, seconds = _settle(where), spent(where)
+        sample = load.run(running.url(), running.bodies(), self.clients, self.seconds)
+        written = _settle(where) - rows
+        if not written:
+            raise TakehomeError("No prediction came into the log of PostgreSQL. See .bench/logs.")
+        return sample, (spent(where) - seconds) / written
+
+
+def _batches(running: Running) -> dict:
+    """Return what batches of several sizes take, on the server's core."""
+    folder = running.workload.folder
+    done = subprocess.run(
+        [*pinned(SERVER_CORE), sys.executable, "-m", "bench.capacity.batch", folder / "models", running.bodies()],
+        env={
+            **os.environ,
+            "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'containers' / 'fastapi'}",
+            "OMP_NUM_THREADS": "1",
+            "OPENBLAS_NUM_THREADS": "1",
+            "WORKERS_DIR": str(folder),
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise TakehomeError(f"The model could not be timed: {done.stderr.strip()[-300:]}")
+    return json.loads(done.stdout)
+
+
+def _settle(where: dict[str, str]) -> int:
+    """Wait until the log has taken all, and return its rows."""
+    rows = -1
+    while rows != (rows := logged(where)):
+        time.sleep(1)
+    return rows
+
+
+def _sent(running: Running) -> float:
+    """Return the bytes of a request and its answer, headers included."""
+    body = running.bodies().open("rb").readline().strip()
+    head = f"POST /predict HTTP/1.1\nHost: localhost\nContent-Type: application/json\nContent-Length: {len(body)}\n\n"
+    request = urllib.request.Request(running.url(), body, {"Content-Type": "application/json"})
+    with urllib.request.urlopen(request, timeout=60) as reply:
+        return len(head) + len(body) + len(str(reply.headers)) + len(reply.read())

@@ -1,0 +1,223 @@
+"""The API as a queueing system: one core for event loop, model and log; batches; a bounded queue."""
+
+import random
+from collections import deque
+from collections.abc import Callable, Generator
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import numpy as np
+import simpy
+from simpy.events import Event
+
+SWITCH = 0.005  # seconds that a thread holds the interpreter while another wants it
+GATHER_LOG = 0.2  # seconds
+LOG_ROWS = 32  # after which the others have their turn
+SEED = 7
+Steps = Generator[Event, Any, None]
+
+
+@dataclass(frozen=True)
+class Costs:
+    """What a request of one row takes of the core, in seconds: a batch of n rows takes `batch + n * row`."""
+
+    request: float
+    batch: float
+    row: float
+    log: float
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """What the API is built with.
+
+    Attributes
+    ----------
+    here, moment : rows and seconds of a batch that is predicted on the event loop itself.
+    waiting : requests; what comes then gets 503.
+    rows : of a batch.
+    patience : seconds that a batch waits for one more of those who were answered together, at most.
+    """
+
+    here: int = 256
+    moment: float = 0.01
+    waiting: int = 2_000
+    rows: int = 10_000
+    patience: float = 0.002
+
+
+@dataclass
+class Seen:
+    """What happens in so many seconds.
+
+    Attributes
+    ----------
+    times : of each answer, in s.
+    refused : requests that got 503.
+    batches : rows of each.
+    unlogged : rows that wait for the log at the end.
+    """
+
+    seconds: float
+    times: list[float] = field(default_factory=list)
+    refused: int = 0
+    batches: list[int] = field(default_factory=list)
+    unlogged: int = 0
+
+    @property
+    def rate(self) -> float:
+        """Answers per second."""
+        return len(self.times) / self.seconds
+
+    @property
+    def p99(self) -> float:
+        """The time that 99 % of the answers keep within, in ms."""
+        return 1e3 * float(np.percentile(self.times, 99)) if self.times else float("inf")
+
+    @property
+    def refused_share(self) -> float:
+        """The share of 503."""
+        return self.refused / max(1, self.refused + len(self.times))
+
+
+class Replica:
+    """One process of the API on one core.
+
+    The event loop reads and answers, half of a request's cost each; the model predicts all that wait once it is free,
+    on the loop what takes a moment, else in its thread; the log's thread turns answers into lines. They share the core
+    as threads share CPython: each has it until it has nothing to do, or for `SWITCH` seconds where another wants it.
+    """
+
+    def __init__(self, environment: simpy.Environment, costs: Costs, bounds: Bounds, seen: Seen) -> None:
+        self._environment, self._costs, self._bounds, self._seen = environment, costs, bounds, seen
+        self._core = simpy.Resource(environment)
+        self._tasks: deque[tuple[float, Callable[[], Any]]] = deque()  # of the event loop
+        self._waiting: deque[Event] = deque()
+        self._company, self._patience = 1, 0.0
+        self._task_came = environment.event()
+        self._awaited, self._enough = 1, environment.event()
+        for work in (self._turn, self._predict, self._log):
+            environment.process(work())
+
+    def ask(self) -> Steps:
+        """Send a request, and wait for its answer."""
+        began, answered = self._environment.now, self._environment.event()
+        self._later(self._costs.request / 2, lambda: self._enter(answered))
+        if (yield answered):
+            self._seen.times.append(self._environment.now - began)
+        else:
+            self._seen.refused += 1
+
+    def _later(self, cost: float, task: Callable[[], Any]) -> None:
+        self._tasks.append((cost, task))
+        if not self._task_came.triggered:
+            self._task_came.succeed()
+
+    def _enter(self, answered: Event) -> None:
+        if len(self._waiting) >= self._bounds.waiting:
+            answered.succeed(False)
+            return
+        self._waiting.append(answered)
+        if len(self._waiting) >= self._awaited and not self._enough.triggered:
+            self._enough.succeed()
+
+    def _turn(self) -> Steps:
+        """Do what the event loop has to do."""
+        while True:
+            yield self._task_came
+            with self._core.request() as core:
+                yield core
+                until = self._environment.now + SWITCH
+                while self._tasks and self._environment.now < until:
+                    cost, task = self._tasks.popleft()
+                    yield self._environment.timeout(cost)
+                    task()
+            if not self._tasks:
+                self._task_came = self._environment.event()
+
+    def _predict(self) -> Steps:
+        while True:
+            yield from self._gather()
+            yield self._done_by_loop(0)  # soon, not now: what was read in the same turn goes along
+            batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), self._bounds.rows))]
+            seconds = self._costs.batch + len(batch) * self._costs.row
+            if len(batch) <= self._bounds.here and seconds < self._bounds.moment:
+                yield self._done_by_loop(seconds)
+            else:
+                yield from self._work(seconds)
+            self._seen.batches.append(len(batch))
+            self._seen.unlogged += len(batch)
+            self._patience = min(seconds / 4, self._bounds.patience)
+            self._company = len(batch) + len(self._waiting)
+            for answered in batch:
+                self._later(self._costs.request / 2, partial(answered.succeed, True))
+
+    def _done_by_loop(self, seconds: float) -> Event:
+        done = self._environment.event()
+        self._later(seconds, done.succeed)
+        return done
+
+    def _gather(self) -> Steps:
+        """Wait for the first, and as long as others come back with whom it was answered."""
+        if not self._waiting:
+            yield self._until(1)
+        while (waiting := len(self._waiting)) < self._company:
+            yield self._until(self._company) | self._environment.timeout(self._patience)
+            if len(self._waiting) == waiting:
+                return
+
+    def _until(self, number: int) -> Event:
+        self._awaited, self._enough = number, self._environment.event()
+        return self._enough
+
+    def _log(self) -> Steps:
+        while True:
+            yield self._environment.timeout(GATHER_LOG)
+            while rows := min(self._seen.unlogged, LOG_ROWS):
+                self._seen.unlogged -= rows
+                yield from self._work(rows * self._costs.log)
+
+    def _work(self, seconds: float) -> Steps:
+        while seconds > 0:
+            with self._core.request() as core:
+                yield core
+                yield self._environment.timeout(min(seconds, SWITCH))
+            seconds -= SWITCH
+
+
+def clients(costs: Costs, number: int, rest: float, seconds: float) -> Seen:
+    """Let so many clients ask one replica, each resting between an answer and its next request as `bench.load` does.
+
+    Parameters
+    ----------
+    rest : in the mean, exponentially distributed; in s. 0: not at all.
+    """
+    environment, seen, chance = simpy.Environment(), Seen(seconds), random.Random(SEED)
+    replica = Replica(environment, costs, Bounds(), seen)
+
+    def client() -> Steps:
+        while True:
+            if rest:
+                yield environment.timeout(chance.expovariate(1 / rest))
+            yield from replica.ask()
+
+    for _ in range(number):
+        environment.process(client())
+    environment.run(seconds)
+    return seen
+
+
+def stream(costs: Costs, rate: float, seconds: float, bounds: Bounds = Bounds()) -> Seen:
+    """Let requests come to one replica by chance, so many a second in the mean (a Poisson process)."""
+    environment, seen, chance = simpy.Environment(), Seen(seconds), random.Random(SEED)
+    replica = Replica(environment, costs, bounds, seen)
+
+    def source() -> Steps:
+        while True:
+            yield environment.timeout(chance.expovariate(rate))
+            environment.process(replica.ask())
+
+    environment.process(source())
+    environment.run(seconds)
+    return seen

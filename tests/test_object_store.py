@@ -315,7 +315,7 @@ def test_a_wrong_variable_is_one_sentence(url: str, tmp_path: Path, wrong: str) 
 @pytest.mark.parametrize(
     ("url", "expected"),
     [
-        ("s3://no-such-bucket/models", "there is no such bucket. Check MODELS_DIR"),
+        ("s3://no-such-bucket/models", "there is no such bucket. Check its name"),
         ("ftp://host/models", "is no folder and no object store. It begins with s3://"),
         ("s3://AKID:hidden@bucket/models", "holds more than a bucket and a folder"),
     ],
@@ -365,7 +365,7 @@ def answering(status: int, code: str) -> Iterator[str]:
     ("status", "code", "expected"),
     [
         (403, "RequestTimeTooSkewed", "clock, which is off by more than 15 minutes. Set the clock."),
-        (403, "AccessDenied", "access is denied. Let these credentials get, put, list and delete"),
+        (403, "AccessDenied", "access is denied. Check what these credentials may do"),
         (400, "ExpiredToken", "it refuses the credentials."),
         (400, "AuthorizationHeaderMalformed", "the bucket is in another region. Check AWS_REGION."),
         (503, "SlowDown", "it is overloaded or broken just now."),

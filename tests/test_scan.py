@@ -243,7 +243,7 @@ def test_object_store(object_store: ObjectStore, monkeypatch: pytest.MonkeyPatch
         takehome.scan(f"{object_store.url}/latin.csv")
     data = takehome.scan(f"{object_store.url}/births")
     object_store.send(signal.SIGKILL)
-    with pytest.raises(takehome.TakehomeError, match="the store can't be reached"):
+    with pytest.raises(takehome.TakehomeError, match="it can't be reached"):
         data.compute()
 
 
@@ -267,11 +267,11 @@ def test_store_that_lets_nobody_in_or_does_not_answer(monkeypatch: pytest.Monkey
     known = {"ENDPOINT_URL": f"http://127.0.0.1:{server.server_port}", "ALLOW_HTTP": "true", "REGION": "us-east-1"}
     for name, value in (known | {"ACCESS_KEY_ID": "AKIDOFMINE", "SECRET_ACCESS_KEY": "secret-of-mine"}).items():
         monkeypatch.setenv(f"AWS_{name}", value)
-    with pytest.raises(takehome.TakehomeError, match=r"x\.csv: the credentials are missing or refused") as caught:
+    with pytest.raises(takehome.TakehomeError, match=r"x\.csv: (access is denied|no credentials)") as caught:
         takehome.scan("s3://denied/x.csv")
     server.shutdown()
     server.server_close()
-    with pytest.raises(takehome.TakehomeError, match=r"s3://away/x\.csv: the store can't be reached") as away:
+    with pytest.raises(takehome.TakehomeError, match=r"s3://away/x\.csv: it can't be reached") as away:
         takehome.scan("s3://away/x.csv")
     assert "OFMINE" not in str(caught.value) and "of-mine" not in f"{caught.value}{away.value}"
 

@@ -86,7 +86,7 @@ owner() {
 check() {
   local uid gid
   read -r uid gid < <(owner)
-  as "$uid" "$gid" psql -X -h 127.0.0.1 -U local -qtAc 'SELECT 1'
+  as "$uid" "$gid" psql -X -h /var/run/postgresql -U local -qtAc 'SELECT 1'
 }
 
 start() {

@@ -11,9 +11,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from obstore.exceptions import AlreadyExistsError, BaseError, NotModifiedError
-from obstore.store import ObjectStore, from_url
+from obstore.store import from_url
 
 from takehome.errors import TakehomeError
+from takehome.object_store import RETRIES, cause, client_options
 from takehome.store import KEPT, by_age, is_version
 
 FILES = ("model.joblib", "model.json")  # in this order: a version with `model.json` is whole
@@ -23,22 +24,6 @@ _PATIENT = {"read_timeout": "60s", "timeout": "1 day"}  # for models: as long as
 _PARTS = 4  # that are uploaded at once: what a slow line moves within that time
 _CHOOSE = "Choose another: takehome models --use VERSION."
 _UNFINISHED = timedelta(hours=24)
-
-# What an error's text or code says, and what to do about it. The texts themselves may hold access keys.
-_CAUSES = {
-    r"NoSuchBucket": "there is no such bucket. Check MODELS_DIR, or create the bucket.",
-    r"RequestTimeTooSkewed": "it refuses this machine's clock, which is off by more than 15 minutes. Set the clock.",
-    r"InvalidAccessKeyId|SignatureDoesNotMatch|InvalidToken|ExpiredToken|Unauthenticated": "it refuses the "
-    "credentials. Check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (and AWS_SESSION_TOKEN).",
-    r"169\.254\.169\.254|Missing \w+": "no credentials were found. Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.",
-    r"AccessDenied|403 Forbidden": "access is denied. Let these credentials get, put, list and delete objects there.",
-    r"Redirect|AuthorizationHeaderMalformed": "the bucket is in another region. Check AWS_REGION.",
-    r"SlowDown|503 Service Unavailable|500 Internal": "it is overloaded or broken just now. Try again later.",
-    r"BadScheme": "its address is http://, which nothing protects. Where that is right, set AWS_ALLOW_HTTP=true.",
-    r"dns error": "it can't be reached: its name doesn't resolve. Check AWS_ENDPOINT_URL, and this machine's network.",
-    r"Timeout|TimedOut": "it can't be reached: no answer in time. Check AWS_ENDPOINT_URL, and this machine's network.",
-    r"kind: Connect": "it can't be reached: nobody answers there. Check AWS_ENDPOINT_URL, and whether it runs.",
-}
 
 
 class BrokenError(TakehomeError):
@@ -73,7 +58,10 @@ class Objects:
         self.url = url.rstrip("/")
         _check(self.url)
         with self._told():
-            self._quick, self._patient = _client(self.url, _QUICK), _client(self.url, _PATIENT)
+            self._quick, self._patient = (
+                from_url(self.url, client_options=client_options(**timeouts), retry_config=RETRIES)
+                for timeouts in (_QUICK, _PATIENT)
+            )
 
     def current(self, seen: Current | None = None) -> Current | None:
         """Return what is current: `seen` itself where nothing has changed since, None where nothing was saved."""
@@ -159,10 +147,10 @@ class Objects:
             yield
         except FileNotFoundError as error:  # obstore's; a 404 of HEAD says no more than that
             if error.errno or "NoSuchBucket" in str(error):
-                raise TakehomeError(f"{self.url}: {_cause(str(error))}") from None
+                raise TakehomeError(f"{self.url}: {cause(str(error))}") from None
             raise BrokenError(f"{self.url}: the model is not there any more. {_CHOOSE}") from None
         except BaseError as error:
-            raise TakehomeError(f"{self.url}: {_cause(str(error))}") from None
+            raise TakehomeError(f"{self.url}: {cause(str(error))}") from None
 
 
 def whole(listing: Listing) -> list[str]:
@@ -180,16 +168,3 @@ def _check(url: str) -> None:
         raise TakehomeError(f"MODELS_DIR={url} is no folder and no object store. It begins with {known}, or is a path.")
     if not re.fullmatch(r"https?://[\w.\[\]:-]+/?[^\s@]*", endpoint):
         raise TakehomeError("AWS_ENDPOINT_URL is no address. Write it as https://host or http://host:port.")
-
-
-def _client(url: str, timeouts: dict[str, str]) -> ObjectStore:
-    # The environment's AWS_ALLOW_HTTP doesn't count any more where options are given.
-    options = {"allow_http": os.environ.get("AWS_ALLOW_HTTP", "").lower() == "true", "connect_timeout": "3s"}
-    retries = {"max_retries": 2, "retry_timeout": timedelta(seconds=5)}
-    return from_url(url, client_options={**options, **timeouts}, retry_config=retries)  # type: ignore[call-overload]
-
-
-def _cause(text: str) -> str:
-    known = next((cause for pattern, cause in _CAUSES.items() if re.search(pattern, text)), None)
-    said = re.search(r"<Code>(\w+)</Code>", text) or re.search(r"status code: (\d+)", text)
-    return known or f"it failed ({said[1] if said else 'for a reason not known here'}). Try again later."

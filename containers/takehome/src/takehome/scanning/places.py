@@ -1,10 +1,7 @@
 """Where the files of a scan are: on this machine or in an object store, by name, folder or pattern."""
 
-import os
-import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from datetime import timedelta
 from pathlib import Path
 from typing import IO, Any
 
@@ -13,19 +10,11 @@ from obstore.exceptions import BaseError
 from obstore.fsspec import register
 
 from takehome.errors import TakehomeError
+from takehome.object_store import RETRIES, cause, client_options
 from takehome.reading import hint
 from takehome.sources import ENDINGS
 
 Source = str | Path | Iterable[str | Path]
-
-# What an error of the store says, and what it means; the texts themselves may hold access keys.
-_CAUSES = {
-    r"NoSuchBucket": "there is no such bucket. Check its name",
-    r"AccessDenied|403 Forbidden|InvalidAccessKeyId|Signature|Token|Unauth|Missing \w+|169\.254": "the credentials are "
-    "missing or refused. Check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, and what they may read",
-    r"BadScheme": "its address is http://, which nothing protects. Where that is right, set AWS_ALLOW_HTTP=true",
-    r"dns error|[Tt]imed ?[Oo]ut|Timeout|kind: Connect": "the store can't be reached. Check AWS_ENDPOINT_URL",
-}
 
 
 def find_files(source: Source) -> list[str]:
@@ -71,8 +60,7 @@ def explain(path: str, error: Exception) -> str:
     if isinstance(error, FileNotFoundError):
         return f"{path}: there is no such file, or no such bucket. Check the name, and scan again."
     if isinstance(error, BaseError):
-        known = (cause for pattern, cause in _CAUSES.items() if re.search(pattern, str(error)))
-        return f"{path}: {next(known, 'the store failed. Try again later')}."
+        return f"{path}: {cause(str(error))}"
     return f"{path}: it can't be read ({str(error).strip().splitlines()[0]}). Is it whole, and may you read it?"
 
 
@@ -83,10 +71,7 @@ def _files(path: str) -> Any:
     if protocol != "s3":
         raise TakehomeError(f"{path}: '{protocol}' is no store that a scan can read. Name a path or s3://bucket/….")
     register("s3")  # anew in each process that reads
-    # The environment's AWS_ALLOW_HTTP doesn't count any more where options are given.
-    options = {"allow_http": os.environ.get("AWS_ALLOW_HTTP", "").lower() == "true", "connect_timeout": "5s"}
-    retries = {"max_retries": 2, "retry_timeout": timedelta(seconds=10)}  # the library's three minutes look like a hang
-    return fsspec.filesystem("s3", client_options={**options, "timeout": "60s"}, retry_config=retries)
+    return fsspec.filesystem("s3", client_options=client_options(timeout="60s"), retry_config=RETRIES)
 
 
 def _find(source: str) -> list[str]:

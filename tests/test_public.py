@@ -18,10 +18,11 @@ import httpx
 import psycopg2
 import pytest
 import websocket
+from browsing import visit
 from playwright.sync_api import Page, expect
 from takehome import keyring
 from takehome.errors import TakehomeError
-from test_browser import CURL, SOON, browser, choose, picture, submit  # noqa: F401  # `browser` is a fixture
+from test_browser import CURL, SOON, choose, picture, submit
 from test_containers import OWNERS, ROOT, Stack, clone, powers, wait  # noqa: F401  # `clone` is a fixture
 
 pytestmark = pytest.mark.slow
@@ -211,7 +212,7 @@ def test_keys_are_added_replaced_and_taken_back_without_a_restart(public: Public
 
 
 @pytest.fixture
-def tab(browser: Any, public: Public) -> Iterator[Page]:  # noqa: F811
+def tab(browser: Any, public: Public) -> Iterator[Page]:
     """Open a tab of somebody who knows the owner's login; the certificate is nobody's that a browser knows."""
     context = browser.new_context(
         ignore_https_errors=True, http_credentials={"username": "owner", "password": public.shown["owner"]}
@@ -221,7 +222,7 @@ def tab(browser: Any, public: Public) -> Iterator[Page]:  # noqa: F811
 
 
 def test_the_form_answers_through_the_door(public: Public, tab: Page) -> None:
-    tab.goto(public.url())
+    visit(tab, public.url())
     expect(tab.get_by_role("heading", name="Preterm births")).to_be_visible(timeout=SOON)
     for name, option in CURL.items():
         choose(tab, name, option)
@@ -235,7 +236,7 @@ def test_jupyterlab_runs_a_cell_through_the_door(public: Public, tab: Page) -> N
     kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3"}}
     scratch = public.folder / "volumes/notebooks/scratch.ipynb"
     scratch.write_text(json.dumps({"cells": [source], "metadata": kernel, "nbformat": 4, "nbformat_minor": 5}))
-    tab.goto(f"{public.url()}/jupyter/lab/tree/scratch.ipynb")
+    visit(tab, f"{public.url()}/jupyter/lab/tree/scratch.ipynb")
     expect(tab.get_by_role("button", name="Python 3 (ipykernel) | Idle")).to_be_visible(timeout=SOON)
     tab.get_by_role("textbox").filter(has_text="6 * 7").click()
     tab.keyboard.press("Shift+Enter")
@@ -244,7 +245,7 @@ def test_jupyterlab_runs_a_cell_through_the_door(public: Public, tab: Page) -> N
 
 
 def test_docs_of_the_api_are_drawn_through_the_door(public: Public, tab: Page) -> None:
-    tab.goto(f"{public.url()}/api/docs")
+    visit(tab, f"{public.url()}/api/docs")
     expect(tab.get_by_role("button", name="Authorize")).to_be_visible(timeout=SOON)
     expect(tab.get_by_text("/predict", exact=True)).to_be_visible(timeout=SOON)
 

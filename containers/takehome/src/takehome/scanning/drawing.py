@@ -1,6 +1,7 @@
 """Drawing rows at random: by their numbers, so that parts, threads and machines don't matter."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import dask
 import dask.dataframe as dd
@@ -29,21 +30,25 @@ def draw(rows: int, sizes: Sequence[int], seed: int) -> list[np.ndarray]:
     return [np.sort(part) for part in np.split(drawn, np.cumsum(sizes)[:-1])]
 
 
-def take(frame: dd.DataFrame, lengths: Sequence[int], numbers: np.ndarray) -> pd.DataFrame:
-    """Return the rows of ascending numbers.
+def take(frame: dd.DataFrame, lengths: Sequence[int], drawn: Sequence[np.ndarray]) -> list[pd.DataFrame]:
+    """Return the rows of each set of ascending numbers, reading the data once.
 
     Parameters
     ----------
     lengths : rows of each part.
     """
-    starts = np.concatenate([[0], np.cumsum(lengths)])
-    cuts = np.searchsorted(numbers, starts)
+    starts, parts = np.concatenate([[0], np.cumsum(lengths)]), frame.to_delayed()
     picked = [
-        dask.delayed(_pick)(part, numbers[cuts[i] : cuts[i + 1]] - starts[i])
-        for i, part in enumerate(frame.to_delayed())
-        if cuts[i] < cuts[i + 1]
+        [
+            dask.delayed(_pick)(part, numbers[first:stop] - start)
+            for part, start, (first, stop) in zip(
+                parts, starts, pairwise(np.searchsorted(numbers, starts)), strict=False
+            )
+            if first < stop
+        ]
+        for numbers in drawn
     ]
-    return pd.concat([*dask.compute(*picked)] or [frame._meta], ignore_index=True)
+    return [pd.concat(found or [frame._meta], ignore_index=True) for found in dask.compute(*picked)]
 
 
 def _pick(frame: pd.DataFrame, places: np.ndarray) -> pd.DataFrame:

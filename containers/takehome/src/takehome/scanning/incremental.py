@@ -55,7 +55,7 @@ def fit_incremental(  # noqa: PLR0913  # each is something that only the noteboo
     check_target(summary, target)
     drawn = min(preprocessing_rows, max(summary.rows - test_rows, 0))
     numbers, held = draw(summary.rows, [drawn, test_rows], seed)
-    sample, test = (take(frame, summary.lengths, rows) for rows in (numbers, held))
+    sample, test = take(frame, summary.lengths, [numbers, held])
     X, y = sample.drop(columns=target), sample[target]
     if before:
         before.fit(X, y)

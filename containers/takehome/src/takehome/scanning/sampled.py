@@ -40,8 +40,7 @@ def fit_sample(  # noqa: PLR0913  # each is something that only the notebook kno
     summary = summarise(frame)
     check_target(summary, target)
     rows = min(rows, max(summary.rows - test_rows, 0))
-    fitted, held = draw(summary.rows, [rows, test_rows], seed)
-    sample, test = take(frame, summary.lengths, fitted), take(frame, summary.lengths, held)
+    sample, test = take(frame, summary.lengths, draw(summary.rows, [rows, test_rows], seed))
     X, y = sample.drop(columns=target), sample[target]
     estimator.fit(X, y)
     return summary.fit(

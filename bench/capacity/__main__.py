@@ -22,13 +22,14 @@ from bench.section import Section
 from bench.workload import mixed
 
 SECTION = Section("capacity")
+QUIET = 0.1
 console = Console(stderr=True)
 
 
 def capacity(
     rounds: Annotated[int, typer.Option(min=1, help="Repetitions of everything; the medians are reported.")] = 3,
     seconds: Annotated[int, typer.Option(min=1, help="How long each load lasts.")] = 5,
-    clients: Annotated[int, typer.Option(min=2, max=2_000, help="How many ask at the same time.")] = 1_000,
+    clients: Annotated[int, typer.Option(min=10, max=2_000, help="How many ask at the same time.")] = 1_000,
     late: Annotated[float, typer.Option(min=1, help="What 99 % of the answers must keep within, in ms.")] = 100,
     readme: Annotated[Path, typer.Option(help="The file to write the plan into.")] = ROOT / "README.md",
 ) -> None:
@@ -62,6 +63,8 @@ def render(rounds: list[Round], lines: list[comparison.Line], late: float, clien
         f"cores, API on one, load and PostgreSQL on another; medians of {len(rounds)} rounds, {clients:,} clients, "
         "rows that never repeat. A balancer and the page are not counted."
     )
+    if (others := max(one.others for one in rounds)) > QUIET:
+        told += f" **Other programs took {others:.0%} of the processor meanwhile: measure again when it is quiet.**"
     return "\n\n".join([plan.render(each, footprint), told, comparison.render(lines)])
 
 

@@ -8,7 +8,7 @@ import time
 import urllib.request
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import psutil
@@ -54,8 +54,15 @@ class Check:
 
 @dataclass(frozen=True)
 class Round:
-    """One pass over everything, within which the machine's speed is taken to stay."""
+    """One pass over everything, within which the machine's speed is taken to stay.
 
+    Attributes
+    ----------
+    others : the share of all cores that other programs took just before.
+    maximum : what clients see who don't rest.
+    """
+
+    others: float
     costs: Costs
     maximum: Sample
     checks: list[Check]
@@ -69,56 +76,62 @@ class Measurement:
     seconds: int
     clients: int
     tell: Callable[[str], None]
+    load: Load = field(default_factory=Load)
 
     def rounds(self, workload: Workload, number: int) -> list[Round]:
         """Measure so many times, on rows of which none comes twice."""
-        load = Load()
         with ExitStack() as stack:
             where = stack.enter_context(database())
             bare = stack.enter_context(Running(ours(), workload))
             whole = stack.enter_context(Running(ours("with the log", PREDICTION_LOG="on", **where), workload))
             for running in (bare, whole):
                 running.prove()
-            return [self._round(f"round {i + 1} of {number}", load, bare, whole, where) for i in range(number)]
+            return [self._round(f"round {i + 1} of {number}", bare, whole, where) for i in range(number)]
 
-    def _round(self, name: str, load: Load, bare: Running, whole: Running, where: dict[str, str]) -> Round:
+    def _round(self, name: str, bare: Running, whole: Running, where: dict[str, str]) -> Round:
         self.tell(f"{name}: what a request costs")
-        costs = self._costs(load, bare)
+        others = psutil.cpu_percent(1) / 100
+        costs = self._costs(bare)
         self.tell(f"{name}: the most that it answers, and its log")
-        maximum, database_seconds = self._logged(load, whole, where)
+        maximum, database_seconds = self._logged(whole, where)
         checks = []
         for share in SHARES:
             self.tell(f"{name}: {share:.0%} of {maximum.rate:,.0f} requests/s")
             rest = self.clients / (share * maximum.rate)
-            checks.append(Check(share, rest, load.run(whole.url(), whole.bodies(), self.clients, self.seconds, rest)))
+            checks.append(Check(share, rest, self._ask(whole, self.clients, rest)))
             _settle(where)
         memory = float(psutil.Process(whole.pid).memory_full_info().uss)
-        return Round(costs, maximum, checks, Footprint(memory, ask(where, _STORED), database_seconds, _sent(whole)))
+        footprint = Footprint(memory, ask(where, _STORED), database_seconds, _sent(whole))
+        return Round(others, costs, maximum, checks, footprint)
 
-    def _costs(self, load: Load, running: Running) -> Costs:
+    def _costs(self, running: Running) -> Costs:
         """Take a batch's cost from two loads: alone, a request pays for a whole batch; among many for hardly any."""
         found = _batches(running)
         sizes, seconds = np.array(found["batches"], dtype=float).T
         row = max(0.0, float(np.polyfit(sizes, seconds, 1)[0]))
-        alone, among = (self._each(load, running, clients) for clients in (1, self.clients))
-        together = max(1, self.clients / 2)  # half of the clients are in the model, the other half waits
-        batch = max(0.0, (alone - among) / (1 - 1 / together)) if together > 1 else 0.0
+        alone, among = (self._each(running, clients) for clients in (1, self.clients))
+        together = self.clients / 2  # in a batch or waiting for the next; of a batch's cost each pays next to nothing
+        batch = max(0.0, (alone - among) / (1 - 1 / together))
         return Costs(request=max(0.0, alone - batch - row), batch=batch, row=row, log=found["log"])
 
-    def _each(self, load: Load, running: Running, clients: int) -> float:
+    def _each(self, running: Running, clients: int) -> float:
         """Return the processor time of a request, in seconds."""
         process = psutil.Process(running.pid)
         before = process.cpu_times()
-        sample = load.run(running.url(), running.bodies(), clients, self.seconds)
+        sample = self._ask(running, clients)
         after = process.cpu_times()
-        if not sample.answers:
-            raise TakehomeError(f"The API answered nothing within {self.seconds} s. Measure longer: --seconds.")
         return (after.user + after.system - before.user - before.system) / sample.answers
 
-    def _logged(self, load: Load, running: Running, where: dict[str, str]) -> tuple[Sample, float]:
+    def _ask(self, running: Running, clients: int, rest: float = 0) -> Sample:
+        sample = self.load.run(running.url(), running.bodies(), clients, self.seconds, rest)
+        if not sample.answers:
+            raise TakehomeError(f"The API answered nothing within {self.seconds} s. Measure longer: --seconds.")
+        return sample
+
+    def _logged(self, running: Running, where: dict[str, str]) -> tuple[Sample, float]:
         """Return what clients without rest see, and PostgreSQL's processor time for a row, in seconds."""
         rows, seconds = _settle(where), spent(where)
-        sample = load.run(running.url(), running.bodies(), self.clients, self.seconds)
+        sample = self._ask(running, self.clients)
         written = _settle(where) - rows
         if not written:
             raise TakehomeError("No prediction came into the log of PostgreSQL. See .bench/logs.")

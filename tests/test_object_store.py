@@ -96,7 +96,7 @@ def test_six_swaps_through_the_store_fail_no_request(url: str, free_port: Callab
     slopes = {save(url, 1.0): 1.0}
     with (
         running(url, free_port(), MODELS_MIRROR=str(tmp_path), WEB_CONCURRENCY="2") as (api, _),
-        Load(api, slopes) as load,
+        Load(api, slopes, clients=1) as load,
     ):
         second = save(url, 2.0)
         slopes[second] = 2.0
@@ -133,7 +133,7 @@ def test_without_its_store_an_api_serves_its_own_copy(free_port: Callable[[], in
                 eventually(lambda: told(api) == "None")
                 store.send(signal.SIGKILL)
                 eventually(lambda: "nobody answers there" in told(api))
-            with running(url, address, log, **reach) as (api, _), Load(api, slopes) as load:
+            with running(url, address, log, **reach) as (api, _), Load(api, slopes, clients=1) as load:
                 eventually(lambda: "nobody answers there" in told(api))
                 assert told(api).endswith(f"UTC the copy here answers: {version}.")
                 assert [known["version"] for known in httpx.get(f"{api}/models").json()] == [version]
@@ -162,7 +162,7 @@ def test_an_upload_that_is_not_whole_is_not_served(url: str, free_port: Callable
     whole["model.json"] = json.dumps(json.loads(whole["model.json"]) | {"version": new}).encode()
     with (
         running(url, free_port(), MODELS_MIRROR=str(tmp_path)) as (api, _),
-        Load(api, {version: 1.0, new: 1.0}) as load,
+        Load(api, {version: 1.0, new: 1.0}, clients=1) as load,
     ):
 
         def says(reason: str) -> None:

@@ -30,8 +30,10 @@ def watch(drawn: Served | None) -> None:
     if trouble:
         st.info(literal(trouble.reason), title="Waiting for the API", icon=":material/hourglass_empty:")
         st.caption("This page comes alive by itself.")
-    elif isinstance(status, Ready) and (told := status.refused or status.store):
-        st.warning(literal(told), title="The model saved last does not answer here", icon=":material/block:")
+    elif isinstance(status, Ready) and status.refused:
+        st.warning(literal(status.refused), title="The model saved last does not answer here", icon=":material/block:")
+    elif isinstance(status, Ready) and status.store:
+        st.warning(literal(status.store), title="A newer model may exist", icon=":material/cloud_off:")
 
 
 def look(known: Served | None, status: Ready | Unavailable) -> tuple[Served | None, Unavailable | None]:

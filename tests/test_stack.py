@@ -24,6 +24,7 @@ from object_store import serving
 ROOT = Path(__file__).parents[1]
 SECOND, ADDRESS = os.environ.get("SECOND_DOCKER_HOST", ""), os.environ.get("SWARM_ADDRESS", "")
 ENGINES = (("docker",), ("docker", "--host", SECOND))
+CADDY = "caddy:2.11"
 CLIENTS = 8
 SLOPES = (2.0, -3.0)
 MODELS = """
@@ -59,7 +60,7 @@ def wait(condition: Callable[[], Any], seconds: float) -> Any:
     """Return what a condition gives as soon as that is true."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
-        with suppress(httpx.HTTPError, AssertionError):
+        with suppress(httpx.HTTPError, AssertionError, StopIteration, ValueError):
             if found := condition():
                 return found
         time.sleep(0.2)
@@ -123,16 +124,20 @@ class Stack:
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         )  # fmt: skip
 
-    def container(self, service: str, engine: tuple[str, ...] = ENGINES[0]) -> str:
+    def container(self, service: str, engine: tuple[str, ...]) -> str | None:
         """Return the id of a running container of a service on an engine."""
         label = f"label=com.docker.swarm.service.name=takehome_{service}"
-        found = run(*engine, "ps", "--quiet", "--filter", label).split()
-        assert found, f"no {service}"
-        return found[0]
+        return next(iter(run(*engine, "ps", "--quiet", "--filter", label).split()), None)
+
+    def run_in(self, service: str, *command: str) -> str:
+        """Run a command in a container of a service, wherever there is one; return what it prints."""
+        found = ((engine, self.container(service, engine)) for engine in ENGINES)
+        engine, container = next((engine, container) for engine, container in found if container)
+        return run(*engine, "exec", container, *command)
 
     def each(self, path: str) -> list[list[str]]:
         """Ask each replica of the API; return its version and the lines of its answer."""
-        found = run("docker", "exec", self.container("fastapi"), "python", "-c", ASK_EACH, path)
+        found = self.run_in("fastapi", "python", "-c", ASK_EACH, path)
         return [line.split("\t") for line in found.splitlines()]
 
     def versions(self) -> list[str]:
@@ -142,8 +147,7 @@ class Stack:
     def logged(self, request: str) -> int:
         """Return how many rows of a request are in the log."""
         sql = f"SELECT count(*) FROM predictions WHERE request_id = '{request}'"
-        psql = ("psql", "-h", "127.0.0.1", "-U", "local", "-qtAc", sql)
-        return int(run("docker", "exec", self.container("postgres"), *psql))
+        return int(self.run_in("postgres", "psql", "-h", "127.0.0.1", "-U", "local", "-qtAc", sql))
 
     def load(self) -> Load:
         """Return clients of the first host's door."""
@@ -174,7 +178,7 @@ def images(address: str) -> Iterator[list[str]]:  # noqa: ARG001  # the hosts ar
     for name in names[tags[0]]:
         service = name.split("/")[-1].split(":")[0]
         run("docker", "build", "--quiet", "--tag", name, "--file", f"containers/{service}/Dockerfile", "containers")
-    run("sh", "-c", f"docker save {' '.join(names[tags[0]])} caddy:2 | docker --host {SECOND} load")
+    run("sh", "-c", f"docker save {' '.join(names[tags[0]])} {CADDY} | docker --host {SECOND} load")
     for old, new in zip(*names.values(), strict=True):
         run("docker", "--host", SECOND, "tag", old, new)
     yield tags
@@ -245,8 +249,10 @@ def test_all_replicas_log_into_one_table_even_what_was_asked_while_it_was_away(s
 
 def test_visitors_stay_with_a_replica_of_the_page(stack: Stack) -> None:
     def connections(engine: tuple[str, ...]) -> int:
-        listed = ("exec", stack.container("streamlit", engine), "cat", "/proc/net/tcp", "/proc/net/tcp6")
-        states = [line.split()[1:4] for line in run(*engine, *listed).splitlines()]
+        page = stack.container("streamlit", engine)
+        assert page
+        listed = run(*engine, "exec", page, "cat", "/proc/net/tcp", "/proc/net/tcp6")
+        states = [line.split()[1:4] for line in listed.splitlines()]
         return sum(local.endswith(f":{8501:04X}") and state == "01" for local, _, state in states)
 
     with httpx.Client(base_url=stack.pages[0]) as visitor, ExitStack() as streams:
@@ -284,10 +290,13 @@ def test_all_replicas_swap_the_model_and_each_answer_is_its_versions(stack: Stac
 
 
 def test_a_killed_replica_costs_no_more_than_its_open_requests(stack: Stack) -> None:
+    run("docker", "service", "scale", "takehome_fastapi=3")  # so that there is one on each host
+    killed = stack.container("fastapi", ENGINES[0])
+    assert killed
     with stack.load() as load:
         time.sleep(1)
-        run("docker", "kill", "--signal", "KILL", stack.container("fastapi"))
-        wait(lambda: len(stack.versions()) == 2, 60)
+        run("docker", "kill", "--signal", "KILL", killed)
+        wait(lambda: len(stack.versions()) == 3, 60)
     assert len(load.failed) <= CLIENTS, load.failed
     assert sum(load.answered.values()) > 100
 

@@ -21,7 +21,7 @@ log = logging.getLogger("uvicorn.error")
 
 _GATHER_SECONDS = 0.2  # a thread woken by each request would cost more than the writing
 _FLUSH_SECONDS = 2
-_TURN_ROWS = 32
+_TURN_ROWS = 64
 
 
 class PredictionLog:

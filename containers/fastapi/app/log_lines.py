@@ -18,7 +18,6 @@ PREDICTIONS = "predictions (id, at, request_id, model_version, row, prediction, 
 
 _NULL = rb"\N"
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
-_ESCAPES = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"})
 
 
 class Answered(NamedTuple):
@@ -42,7 +41,7 @@ def lines(answered: Answered) -> Iterator[bytes | None]:
     again, and what is there already is then refused, not doubled.
     """
     time, milliseconds = _moment(answered.at)
-    request = f"{time}\t{_text(answered.request_id)}\t{_text(answered.version)}"
+    request = f"{time}\t{answered.request_id}\t{answered.version}"  # neither holds what COPY would read otherwise
     warnings = map(to_json, answered.warnings) if answered.warnings else repeat(b"[]")
     for row, answer, found in zip(answered.rows, answered.answers, warnings, strict=False):
         try:
@@ -80,10 +79,6 @@ def _joined(start: bytes, texts: tuple[bytes | None, ...]) -> bytes:
 
 def _json(value: Any) -> bytes:
     return to_json(value, inf_nan_mode="strings", fallback=str)
-
-
-def _text(value: str) -> str:
-    return _UNSTORABLE.sub("\ufffd", value).translate(_ESCAPES)
 
 
 def _storable(value: Any) -> Any:

@@ -243,6 +243,9 @@ def test_the_last_ten_are_kept_everywhere(url: str, mirrors: Path, tmp_path: Pat
     before.sync()
     kept = [f"20250101-0000{number:02}" for number in range(4, 12)] + [source.name, newest]
     assert before.versions() == kept
+    (before.path(newest) / "model.joblib").write_bytes(b"damaged")
+    before.sync()
+    assert takehome.load_model(newest, models_dir=before.folder).metadata.version == newest
     whole = {f"{version}/{file}" for version in kept for file in FILES}
     assert paths(url) == {"current", "20240101-000000/model.joblib"} | whole
 

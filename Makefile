@@ -38,9 +38,11 @@ bench: .venv/.ready ## Measure the API beside others (12 minutes; needs wrk): ta
 # A swarm takes limits from `deploy`, and numbers without quotes. A new tag is what makes it replace the replicas.
 TAG := $(or $(TAG),$(shell date +%Y%m%d-%H%M%S))
 STACK = docker compose --project-name takehome config | \
-  TAG=$(TAG) NODE=$$(docker info --format '{{.Swarm.NodeID}}') CADDYFILE=$$(cksum <containers/caddy/cluster.Caddyfile | cut -d' ' -f1) \
+  TAG=$(TAG) NODE=$$(docker info --format '{{.Swarm.NodeID}}') \
+  CADDYFILE=$$(cksum <containers/caddy/cluster.Caddyfile | cut -d' ' -f1) \
   docker compose --project-name takehome --file - --file compose.cluster.yml
-AS_STACK := sed -E '/^name:|^    (cpu_quota|mem_limit|memswap_limit|pids_limit|shm_size):/d; s/(published|size): "([0-9]+)"/\1: \2/'
+AS_STACK := sed -E -e '/^name:|^    (cpu_quota|mem_limit|memswap_limit|pids_limit|shm_size):/d' \
+  -e 's/(published|size): "([0-9]+)"/\1: \2/'
 
 stack: ## Run or update replicas on all hosts of a swarm: make stack REPLICAS=4 REGISTRY=127.0.0.1:5000
 	@docker info --format '{{.Swarm.LocalNodeState}}' | grep -qx active || \

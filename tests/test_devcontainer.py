@@ -1,0 +1,38 @@
+"""The dev container, opened with the command line that VS Code and Codespaces share."""
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from test_containers import OWNERS, Stack, clone  # noqa: F401  # `clone` is a fixture
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def inside(need: Any, clone: Callable[[int], Stack]) -> Callable[..., str]:  # noqa: F811
+    """Open a clone as its owner; return a function that runs a command in there."""
+    program = shutil.which("devcontainer")
+    need("devcontainer", program is not None, "no devcontainer on the PATH: npm install --global @devcontainers/cli")
+    stack = clone(OWNERS[-1])
+    command = ["env", f"HOME={stack.folder}", str(program)]
+    if os.getuid() == 0:
+        engine = Path("/var/run/docker.sock").stat().st_gid
+        command = ["setpriv", f"--reuid={stack.owner}", f"--regid={stack.owner}", f"--groups={engine}", *command]
+    stack.run(*command, "up", "--workspace-folder", ".")
+    return lambda *asked: stack.run(*command, "exec", "--workspace-folder", ".", *asked)
+
+
+def test_python_knows_the_project_and_its_data(inside: Callable[..., str]) -> None:
+    said = inside("python", "-c", "import takehome; print(len(takehome.read_table('births')))")
+    assert int(said.split()[-1]) > 1_000_000
+
+
+def test_a_kernel_runs_and_what_is_written_belongs_to_the_owner(inside: Callable[..., str]) -> None:
+    code = "open('/workspace/made.py', 'w').write('print(6 * 7)')"
+    inside("python", "-c", code)
+    assert "42" in inside("jupyter", "run", "made.py").split()
+    assert inside("stat", "-c", "%u", "made.py").split()[-1] == str(OWNERS[-1])

@@ -323,6 +323,8 @@ def test_own_data_goes_from_a_file_to_a_served_model_and_a_submission(stack: Sta
     assert "200 rows. Decimal commas became points." in stack.run("make", "convert", data)
     assert hats.stat().st_uid == stack.owner
     stack.run("make", "new", data, "TARGET=verkauft")
+    stack.run("make", "load")
+    assert stack.query("SELECT count(*) FROM hats") == (200,)
     before = stack.version()
     stack.run("make", "train", notebook)
     wait(lambda: stack.version() != before, SOON)

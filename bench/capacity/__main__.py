@@ -60,11 +60,13 @@ def render(rounds: list[Round], lines: list[comparison.Line], late: float, clien
         f"{maximum:,.0f} at most); one is to spare. Measured, processor time: {_micro(costs.request)} a request, "
         f"{_micro(costs.batch)} a batch and {_micro(costs.row)} a row in it, {_micro(costs.log)} a row of its log and "
         f"{_micro(footprint.database)} in PostgreSQL, where it takes {footprint.stored:,.0f} bytes. {os.cpu_count()} "
-        f"cores, API on one, load and PostgreSQL on another; medians of {len(rounds)} rounds, {clients:,} clients, "
+        f"cores, API on one, load and PostgreSQL on another; median of {len(rounds)} runs, {clients:,} clients, "
         "rows that never repeat. A balancer and the page are not counted."
     )
     if (others := max(one.others for one in rounds)) > QUIET:
-        told += f" **Other programs took {others:.0%} of the processor meanwhile: measure again when it is quiet.**"
+        told += (
+            f" **Other programs took {100 * others:.0f} % of the processor meanwhile: measure again when it is quiet.**"
+        )
     return "\n\n".join([plan.render(each, footprint), told, comparison.render(lines)])
 
 

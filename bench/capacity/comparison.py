@@ -44,11 +44,11 @@ def compare(rounds: list[Round], number: int, seconds: int) -> list[Line]:
             simulated, measured = (
                 median(getattr(one, figure) for one in found) for found in (seen, [c.sample for c in checks])
             )
-            lines.append(Line(f"{share:.0%} of the most: {name}", simulated, measured))
+            lines.append(Line(f"{100 * share:.0f} % of the most: {name}", simulated, measured))
     return lines
 
 
 def render(lines: list[Line]) -> str:
     """Return the comparison as a table in Markdown."""
-    head = ["", "simulated", "measured", "off", f"within {WITHIN:.0%}"]
+    head = ["", "simulated", "measured", "off", f"within {100 * WITHIN:.0f} %"]
     return table(head, (line.row() for line in lines))

@@ -96,7 +96,7 @@ class Measurement:
         maximum, database_seconds = self._logged(whole, where)
         checks = []
         for share in SHARES:
-            self.tell(f"{name}: {share:.0%} of {maximum.rate:,.0f} requests/s")
+            self.tell(f"{name}: {100 * share:.0f} % of {maximum.rate:,.0f} requests/s")
             rest = self.clients / (share * maximum.rate)
             checks.append(Check(share, rest, self._ask(whole, self.clients, rest)))
             _settle(where)

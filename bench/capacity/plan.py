@@ -112,13 +112,19 @@ def render(each: float, footprint: Footprint) -> str:
         "breaks first",
         "what to do then",
     ]
-    known, lines = limits(each, footprint), []
+    known, before, lines = limits(each, footprint), None, []
     for rate in RATES:
         n = need(rate, each, footprint)
         cells = [f"{rate:,}", f"{n.replicas:,}", f"{n.cores:,}", f"{n.memory / 1e9:.1f}"]
+        cells += [f"{n.logged / 1e6:,.0f} million", f"{n.stored / 1e9:,.0f}"]
         first = next((limit for limit in known if limit.rate > rate), None)
-        told = [f"from {_round(first.rate)}/s {first.what}", first.remedy] if first else ["-", "-"]
-        lines.append([*cells, f"{n.logged / 1e6:,.0f} million", f"{n.stored / 1e9:,.0f}", *told])
+        if first is None:
+            lines.append([*cells, "nothing known", "measure"])
+        elif first is before:
+            lines.append([*cells, "the same", ""])
+        else:
+            lines.append([*cells, f"from {_round(first.rate)}/s {first.what}", first.remedy])
+        before = first
     return table(head, lines, words=(6, 7))
 
 

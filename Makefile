@@ -1,6 +1,6 @@
 # What a person types. Each target is one line over `docker compose` or `takehome`.
 .DEFAULT_GOAL := help
-.PHONY: help up down local test bench new convert train verify models submit review doctor secrets key public lock upgrade clean
+.PHONY: help up down local test bench new convert load train verify models submit review doctor secrets key public lock upgrade clean
 BIN := .venv/bin
 # In the running container, else in the environment of `make local`.
 TAKEHOME = $(if $(shell docker compose ps --quiet --status running python 2>/dev/null),docker compose exec python takehome,\
@@ -9,6 +9,8 @@ TAKEHOME = $(if $(shell docker compose ps --quiet --status running python 2>/dev
 CHECK = ! command -v python3 >/dev/null || python3 containers/takehome/src/takehome/doctor/quick.py
 PUBLIC := docker compose -f docker-compose.yml -f compose.public.yml
 DOOR = $(PUBLIC) run --rm --no-deps secrets
+# A value as it was typed, dollars and quotes too, for the shell.
+quoted = '$(subst ','\'',$(value $1))'
 ENVIRONMENTS := $(wildcard containers/*/environment.yml)
 COMPILE := uv pip compile --quiet --universal --fork-strategy fewest --python-version 3.11 --no-annotate --no-header \
   - containers/takehome/pyproject.toml --all-extras tests/requirements.txt -o containers/constraints.txt
@@ -34,26 +36,29 @@ bench: .venv/.ready ## Measure the API beside others (12 minutes; needs wrk): ta
 	@$(BIN)/python -m bench $(if $(ROUNDS),--rounds $(ROUNDS))
 
 new: ## Write a notebook for a file: make new DATA=volumes/static/loans.csv TARGET=defaulted
-	@$(TAKEHOME) new '$(DATA)' --target '$(TARGET)'
+	@$(TAKEHOME) new $(call quoted,DATA) --target $(call quoted,TARGET)
 
 # In the container the data is read-only: this command alone is given it to write.
 convert: ## Rewrite a file as UTF-8 with commas, where reading asks for it: make convert DATA=volumes/static/loans.csv
-	@$(subst exec,run --rm --no-deps --volume '$(CURDIR)/volumes/static:/writable/static' --env STATIC_DIR=/writable/static,$(TAKEHOME)) convert '$(DATA)'
+	@$(subst exec,run --rm --no-deps --volume '$(CURDIR)/volumes/static:/writable/static' --env STATIC_DIR=/writable/static,$(TAKEHOME)) convert $(call quoted,DATA)
+
+load: ## Load files that came since the start, or changed, into PostgreSQL
+	@$(TAKEHOME) load
 
 train: ## Run a notebook, whose model is then served: make train NOTEBOOK=volumes/notebooks/loans.ipynb
-	@$(TAKEHOME) train $(if $(NOTEBOOK),'$(NOTEBOOK)')
+	@$(TAKEHOME) train $(if $(NOTEBOOK),$(call quoted,NOTEBOOK))
 
 verify: ## Run a notebook again in a clean place and compare: make verify NOTEBOOK=volumes/notebooks/loans.ipynb
-	@$(TAKEHOME) verify $(if $(NOTEBOOK),'$(NOTEBOOK)')
+	@$(TAKEHOME) verify $(if $(NOTEBOOK),$(call quoted,NOTEBOOK))
 
 models: ## List the models that are kept; serve one again: make models USE=VERSION
-	@$(TAKEHOME) models $(if $(USE),--use '$(USE)')
+	@$(TAKEHOME) models $(if $(USE),--use $(call quoted,USE))
 
 submit: ## Verify the notebook and write volumes/submission/submission.zip: make submit NOTEBOOK=... WITH_DATA=1 FORCE=1
-	@$(TAKEHOME) submit $(if $(NOTEBOOK),'$(NOTEBOOK)') $(if $(WITH_DATA),--with-data) $(if $(FORCE),--force)
+	@$(TAKEHOME) submit $(if $(NOTEBOOK),$(call quoted,NOTEBOOK)) $(if $(WITH_DATA),--with-data) $(if $(FORCE),--force)
 
 review: .venv/.ready ## Run a submission again, shut in, and write review.html: make review SUBMISSION=submission.zip SERVE=1
-	@$(BIN)/takehome review '$(SUBMISSION)' $(if $(SERVE),--serve) $(if $(TRUST),--trust)
+	@$(BIN)/takehome review $(call quoted,SUBMISSION) $(if $(SERVE),--serve) $(if $(TRUST),--trust)
 
 doctor: .venv/.ready ## Say what is wrong with this machine or this folder, with the command that mends it
 	@$(BIN)/takehome doctor
@@ -62,7 +67,7 @@ secrets: ## Make the secrets of the locked door that are missing, in secrets/
 	@$(DOOR) takehome secrets
 
 key: ## Make an API key, or replace it: make key NAME=anna
-	@$(DOOR) takehome key '$(NAME)'
+	@$(DOOR) takehome key $(call quoted,NAME)
 
 public: ## Start the services behind the locked door, for others to see
 	$(PUBLIC) up --build

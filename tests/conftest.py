@@ -10,6 +10,7 @@ from pathlib import Path
 
 import psycopg2
 import pytest
+from playwright.sync_api import Browser, sync_playwright
 from takehome.crew import Crew
 from takehome.lock import lock
 from takehome.postgres import find_cluster
@@ -17,6 +18,16 @@ from takehome.server import connect
 from work import Work, make_work
 
 ROOT = Path(__file__).parents[1]
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 Need = Callable[[str, bool, str], None]
 
 
@@ -45,6 +56,17 @@ def need() -> Need:
             pytest.skip(f"{part}: {reason}")
 
     return check
+
+
+@pytest.fixture(scope="module")
+def browser(need: Need) -> Iterator[Browser]:
+    """Run the browser that is installed here; its event loop would forbid others to the files that follow."""
+    path = next(filter(None, map(shutil.which, BROWSERS)), None)
+    need("browser", path is not None, "no Chromium or Chrome on the PATH; on Debian: apt-get install chromium")
+    with sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=path, args=FLAGS)
+        yield running
+        running.close()
 
 
 @pytest.fixture(scope="session")

@@ -11,12 +11,14 @@ import numpy as np
 import pandas as pd
 import pytest
 import takehome
-from frames import frames
+from frames import ODD_TEXTS, TEXTS, frames
 from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 from sklearn.linear_model import LinearRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
+from sklearn.tree import DecisionTreeClassifier
 
 API = Path(__file__).parents[1] / "containers" / "fastapi"
 
@@ -34,29 +36,51 @@ def serve(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
     return begin
 
 
-def estimator(frame: pd.DataFrame) -> Any:
+def by_hash(X: pd.DataFrame, y: pd.Series, last: Any) -> Any:
     """Fit what answers each row by a hash of all its values: none can be lost, rounded or turned into another type."""
     hashed = FunctionTransformer(pd.util.hash_pandas_object, kw_args={"index": False})
     column = FunctionTransformer(np.reshape, kw_args={"shape": (-1, 1)})
-    known = pd.util.hash_pandas_object(frame, index=False).to_numpy("float64") / 2**64
-    return make_pipeline(hashed, column, LinearRegression()).fit(frame, known)
+    return make_pipeline(hashed, column, last).fit(X, y)
+
+
+# What a row is asked for: any number, or one of these classes.
+ASKED: dict[str, st.SearchStrategy[list[Any]] | None] = {
+    "number": None,
+    "one of texts": st.lists(TEXTS | st.sampled_from(ODD_TEXTS), min_size=2, max_size=12, unique=True),
+    "one of numbers": st.lists(st.integers(-100, 100), min_size=2, max_size=12, unique=True),
+    "true or false": st.just([True, False]),
+}
 
 
 @pytest.mark.slow
-@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
-@given(drawn=frames(columns=10, rows=40))
-def test_any_row_is_accepted_and_answered_as_by_the_estimator(tmp_path: Path, serve: Any, drawn: pd.DataFrame) -> None:
+@pytest.mark.parametrize("asked", ASKED)
+@settings(max_examples=4, deadline=None, suppress_health_check=list(HealthCheck))
+@given(drawn=frames(columns=10, rows=40), data=st.data())
+def test_any_row_is_accepted_and_answered_as_by_the_estimator(
+    tmp_path: Path, serve: Any, asked: str, drawn: pd.DataFrame, data: st.DataObject
+) -> None:
     drawn.to_csv(tmp_path / "any.csv", index=False, quoting=csv.QUOTE_ALL)
     X = takehome.read_csv(tmp_path / "any.csv")
     texts = X.columns[X.dtypes == "str"]
     X = X.astype(dict.fromkeys(texts[::2], "category"))
-    model = estimator(X)
-    takehome.save_model(model, X, pd.Series(range(len(X)), name="y") / 7, name="Any", models_dir=tmp_path / "models")
+    if (classes := ASKED[asked]) is None:
+        y, last = pd.util.hash_pandas_object(X, index=False).astype("float64") / 2**64, LinearRegression()
+    else:
+        y, last = pd.Series(np.resize(data.draw(classes), len(X))), DecisionTreeClassifier()
+    model = by_hash(X, y, last)
+    takehome.save_model(model, X, y.rename("y"), name="Any", models_dir=tmp_path / "models")
     schema, answers = asyncio.run(ask(serve(), X))
     rows = takehome.schema.RowSchema.from_frame(X).to_rows(X)
     assert not [error.message for row in rows for error in Draft202012Validator(schema).iter_errors(row)]
-    assert [answer["prediction"] for answer in answers] == pytest.approx(model.predict(X).tolist(), rel=1e-9)
     assert not [answer["warnings"] for answer in answers if answer["warnings"]]
+    predicted, given = model.predict(X).tolist(), [answer["prediction"] for answer in answers]
+    if classes is None:
+        assert given == pytest.approx(predicted, rel=1e-9)
+        return
+    assert given == list(map(str, predicted))
+    shares = [list(answer["probabilities"].values()) for answer in answers]
+    assert np.array(shares) == pytest.approx(model.predict_proba(X), abs=1e-9)
+    assert {tuple(answer["probabilities"]) for answer in answers} == {tuple(map(str, model.classes_.tolist()))}
 
 
 async def ask(client: httpx.AsyncClient, X: pd.DataFrame) -> tuple[dict[str, Any], list[dict[str, Any]]]:

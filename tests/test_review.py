@@ -170,9 +170,8 @@ def built(need: Any) -> Iterator[str]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("COMPOSE_PROJECT_NAME", f"review-{os.getpid()}")
         patch.chdir(ROOT)
-        name = image("python")
-        yield name
-    subprocess.run(["docker", "image", "rm", "--force", name], capture_output=True, check=False)
+        yield image("python")
+        subprocess.run(["docker", "compose", "down", "--rmi", "local"], capture_output=True, check=False)
 
 
 @pytest.fixture(scope="module")

@@ -14,6 +14,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -342,6 +343,38 @@ def test_a_row_seen_before_needs_no_model(api: str) -> None:
     assert figure(api, "takehome_rows_seen_before_total") == before + 1, "two are kept: the oldest made room"
 
 
+# On the event loop, and in the thread
+
+
+def naps(folder: Path) -> None:
+    """Save a model that sleeps as long as the row says."""
+    X, y = pd.DataFrame({"seconds": [0.0, 0.001] * 10}), pd.Series(range(20), name="y")
+    sleep = FunctionTransformer(pd.DataFrame.map, kw_args={"func": time.sleep})
+    model = make_pipeline(sleep, FunctionTransformer(pd.isna), LinearRegression()).fit(X, y)
+    takehome.save_model(model, X, y, name="Naps", models_dir=folder)
+
+
+def test_health_answers_while_a_model_that_turned_slow_predicts(tmp_path: Path, free_port: Callable[[], int]) -> None:
+    naps(tmp_path)
+    with running(tmp_path, free_port(), ANSWER_CACHE="0") as (url, _), ThreadPoolExecutor(1) as client:
+        for seconds in (0, 0, 0, 0.3):  # quick at first
+            assert httpx.post(f"{url}/predict", json={"seconds": seconds}).status_code == 200
+        slow = client.submit(httpx.post, f"{url}/predict", json={"seconds": 3}, timeout=60)
+        time.sleep(0.3)
+        assert httpx.get(f"{url}/health").status_code == 200
+        assert not slow.done()
+        assert slow.result().status_code == 200
+
+
+def test_an_estimator_may_run_an_event_loop_of_its_own(tmp_path: Path, free_port: Callable[[], int]) -> None:
+    waits = FunctionTransformer(lambda X: asyncio.run(asyncio.sleep(0, X)))
+    save(tmp_path, 3.0, make_pipeline(waits, LinearRegression(fit_intercept=False)))
+    with running(tmp_path, free_port(), ANSWER_CACHE="0") as (url, _):
+        for _ in range(3):
+            answers = together(url, [{"x": float(i)} for i in range(20)])
+            assert [answer.json()["prediction"] for answer in answers] == pytest.approx([3.0 * i for i in range(20)])
+
+
 def head(path: str, length: int, method: str = "POST") -> bytes:
     """Return the head of a request as it goes over the wire; a negative length means chunks."""
     size = f"Content-Length: {length}" if length >= 0 else "Transfer-Encoding: chunked"
@@ -352,16 +385,13 @@ def head(path: str, length: int, method: str = "POST") -> bytes:
 
 
 def test_overload_is_told_and_a_client_that_goes_frees_its_work(tmp_path: Path, free_port: Callable[[], int]) -> None:
-    X, y = pd.DataFrame({"seconds": [0.0, 0.001] * 10}), pd.Series(range(20), name="y")
-    naps = FunctionTransformer(pd.DataFrame.map, kw_args={"func": time.sleep})
-    model = make_pipeline(naps, FunctionTransformer(pd.isna), LinearRegression()).fit(X, y)
-    takehome.save_model(model, X, y, name="Naps", models_dir=tmp_path)
+    naps(tmp_path)
     with running(tmp_path, free_port(), MOST_WAITING="5", ANSWER_CACHE="0") as (url, _):
         answers = together(url, [{"seconds": 0.5}] * 40)
         assert {answer.status_code for answer in answers} == {200, 503}
         refused = [answer for answer in answers if answer.status_code == 503]
         assert all(answer.headers["Retry-After"] and "waiting" in answer.json()["detail"] for answer in refused)
-        body, clients = json.dumps([{"seconds": 0.5}] * 40).encode(), []
+        body, clients = json.dumps([{"seconds": 0.1}] * 40).encode(), []
         for _ in range(4):
             client = socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2])))
             client.sendall(head("/predict", len(body)) + body)
@@ -371,7 +401,22 @@ def test_overload_is_told_and_a_client_that_goes_frees_its_work(tmp_path: Path, 
             client.close()
         began = time.monotonic()
         assert httpx.post(f"{url}/predict", json={"seconds": 0.0}, timeout=200).status_code == 200
-        print(f"answered {time.monotonic() - began:.1f} s after 80 s of work had been left")
+        print(f"answered {time.monotonic() - began:.1f} s after 16 s of work had been left")
+
+
+def test_a_head_that_does_not_end_is_cut_off(api: str) -> None:
+    address = ("127.0.0.1", int(api.rpartition(":")[2]))
+    with ExitStack() as clients:
+
+        def send(begun: bytes) -> socket.socket:
+            client = clients.enter_context(socket.create_connection(address, timeout=30))
+            client.sendall(begun)
+            return client
+
+        slow = [send(begun) for begun in (b"", b"POST /pre", b"GET /health HTTP/1.1\r\nHost: local")]
+        long = send(b"GET /health HTTP/1.1\r\nX-Long: " + b"x" * 100_000)
+        assert b"head of the request is too large" in long.recv(1000)
+        assert [client.recv(1000) for client in slow] == [b"", b"", b""], "closed without a word"
 
 
 def test_too_many_rows_are_refused_and_many_keep_nobody_waiting(api: str, models: tuple[Path, dict]) -> None:

@@ -3,13 +3,12 @@
 import hashlib
 import json
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+from playwright.sync_api import Browser, BrowserContext, Page
 from takehome.submission.deck import deck
 from takehome.submission.page import notebook_page
 from work import Work
@@ -29,22 +28,14 @@ HOSTILE = (
 
 
 @pytest.fixture(scope="module")
-def browser(need: Any) -> Iterator[Any]:
-    """Run a browser that has no network."""
-    chromium = next((path for path in ("/usr/bin/chromium", "/usr/bin/google-chrome") if Path(path).exists()), None)
-    need("browser", chromium is not None, "no Chromium is installed")
-    from playwright.sync_api import sync_playwright  # noqa: PLC0415
-
-    with sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        context = running.new_context(offline=True)
-        yield context
-        running.close()
+def offline(browser: Browser) -> BrowserContext:
+    """Open a browser that has no network."""
+    return browser.new_context(offline=True)
 
 
-def look(browser: Any, path: Path) -> tuple[Any, list[str]]:
+def look(offline: BrowserContext, path: Path) -> tuple[Page, list[str]]:
     """Open a file; return the page, and every complaint and every address it asked for but its own."""
-    page, complaints = browser.new_page(), []
+    page, complaints = offline.new_page(), []
     page.on("console", lambda message: complaints.append(message.text))
     page.on("pageerror", lambda error: complaints.append(str(error)))
     own = path.as_uri()
@@ -113,13 +104,13 @@ def test_the_card_has_the_figures_and_the_candidates_own_words(work: Work) -> No
 
 
 @pytest.mark.slow
-def test_page_and_slides_open_without_a_network(work: Work, browser: Any) -> None:
+def test_page_and_slides_open_without_a_network(work: Work, offline: BrowserContext) -> None:
     folder = work.archive.with_suffix("")
-    page, complaints = look(browser, folder / "notebook.html")
+    page, complaints = look(offline, folder / "notebook.html")
     assert page.title() == "Irises"
     assert page.locator("math").count() == 1
     assert page.locator("img").evaluate_all("all => all.length && all.every(i => i.naturalWidth > 99)")
-    slides, more = look(browser, folder / "slides.html")
+    slides, more = look(offline, folder / "slides.html")
     slides.wait_for_function("Reveal.isReady()")
     assert slides.evaluate("Reveal.getTotalSlides()") == 3
     slides.keyboard.press("Space")
@@ -129,13 +120,13 @@ def test_page_and_slides_open_without_a_network(work: Work, browser: Any) -> Non
 
 @pytest.mark.slow
 @pytest.mark.parametrize("html", HOSTILE)
-def test_what_a_notebook_shows_can_do_nothing(tmp_path: Path, browser: Any, html: str) -> None:
+def test_what_a_notebook_shows_can_do_nothing(tmp_path: Path, offline: BrowserContext, html: str) -> None:
     output = new_output("display_data", {"text/html": html, "text/plain": "plain"})
     drawing = new_output("display_data", {"image/svg+xml": f'<svg xmlns="http://www.w3.org/2000/svg">{html}</svg>'})
     cells = [new_markdown_cell(f"# Title\n\n{html}"), new_code_cell("1", outputs=[output, drawing])]
     for name, write in (("page.html", notebook_page), ("deck.html", deck)):
         (tmp_path / name).write_text(write(new_notebook(cells=cells), tmp_path), encoding="utf-8")
-        page, complaints = look(browser, tmp_path / name)
+        page, complaints = look(offline, tmp_path / name)
         for link in page.get_by_text("press").all():
             link.click(force=True)
         page.wait_for_timeout(50)

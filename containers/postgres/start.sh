@@ -75,11 +75,24 @@ serve() {
     -c unix_socket_directories=/var/run/postgresql -c log_checkpoints=off
 }
 
+owner() {
+  if [ "$(stat -c %u "$folder")" = 0 ]; then
+    echo "$(id -u postgres) $(id -g postgres)"
+  else
+    stat -c '%u %g' "$folder"
+  fi
+}
+
+check() {
+  local uid gid
+  read -r uid gid < <(owner)
+  as "$uid" "$gid" psql -X -h /var/run/postgresql -U local -qtAc 'SELECT 1'
+}
+
 start() {
   local uid gid
-  read -r uid gid < <(stat -c '%u %g' "$folder")
-  if [ "$uid" = 0 ]; then
-    uid=$(id -u postgres) gid=$(id -g postgres)
+  read -r uid gid < <(owner)
+  if [ "$(stat -c %u "$folder")" = 0 ]; then
     mkdir -p "$folder/$major"
     chown "$uid:$gid" "$folder/$major"
   fi

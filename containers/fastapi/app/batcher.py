@@ -1,21 +1,28 @@
-"""One thread that predicts: rows that arrive while it is busy are gathered and go together."""
+"""Rows that arrive while the model is busy are gathered and go together.
+
+What takes a moment is predicted on the event loop itself, since a thread would only take turns with it; what takes
+longer in a thread, so that others are answered meanwhile.
+"""
 
 import asyncio
 import time
 from collections import deque
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 from fastapi import HTTPException
-from takehome.answers import Answer
 from takehome.rows import Finding, RowError
 from takehome.schema import Row
 
 from app.job import Job
 from app.served import Served
 from app.settings import settings
+from app.texts import Text
 
-MOST_ROWS = 4_096  # in a batch: what costs little more than one row, and keeps nobody else waiting for long
+MOST_ROWS = 10_000  # in a batch
+MOST_ROWS_HERE = 256  # in one on the event loop
+MOMENT = 0.01  # seconds of work that the event loop may stand still for, or of waiting for others, ten times as many
 LEAST_ROWS = 64  # in a full batch of a slow model
 MOST_BYTES = 4 << 20
 SHARE = 256  # rows that a request may have in its first batch, however many others wait
@@ -83,8 +90,11 @@ class Batcher:
         self._planned = None
         if self._busy or not (parts := self._take()):
             return
+        if parts[0].job.served.quick and _number(parts) <= MOST_ROWS_HERE and self._predict(parts, attempt) is None:
+            self._finish(parts)
+            return
         self._busy = True
-        predicted = asyncio.get_running_loop().run_in_executor(self._thread, self._predict, parts)
+        predicted = asyncio.get_running_loop().run_in_executor(self._thread, self._predict, parts, answer)
         predicted.add_done_callback(lambda _: self._finish(parts))
 
     def _take(self) -> list[Part]:
@@ -106,16 +116,20 @@ class Batcher:
                 rows, size = (rows - number, size - number * each) if job.served.batched else (0, 0)
         return parts
 
-    def _predict(self, parts: list[Part]) -> None:
-        """Answer a batch, in the thread."""
-        began = time.monotonic()
-        answer(parts)
-        seconds, rows = time.monotonic() - began, sum(len(part.rows) for part in parts)
+    def _predict(self, parts: list[Part], answer: Callable[[list[Part]], BaseException | None]) -> BaseException | None:
+        """Answer a batch, and learn from the time that it takes."""
+        began, worked = time.monotonic(), time.thread_time()
+        error = answer(parts)
+        seconds, work = time.monotonic() - began, time.thread_time() - worked
+        served, rows = parts[0].job.served, _number(parts)
+        if rows <= MOST_ROWS_HERE:
+            served.quick = served.here and max(work, seconds / 10) < MOMENT
         self._patience = min(seconds / 4, MOST_PATIENCE)
         if seconds > SECONDS:
             self._most = max(LEAST_ROWS, min(self._most, rows) // 2)
         elif rows >= self._most:
             self._most = min(MOST_ROWS, 2 * self._most)
+        return error
 
     def _finish(self, parts: list[Part]) -> None:
         self._busy = False
@@ -129,28 +143,39 @@ class Batcher:
             self._plan()
 
 
-def answer(parts: list[Part]) -> None:
-    """Answer the rows of several jobs together; where that fails, find the job at fault by halves.
+def _number(parts: list[Part]) -> int:
+    return sum(len(part.rows) for part in parts)
 
-    Whatever an estimator raises, it is a row that it can't answer: nothing may end the thread.
-    """
-    served = parts[0].job.served
-    try:
-        answers = served.answer([row for part in parts for row in part.rows])
-    except BaseException as error:
-        if len(parts) == 1:
-            parts[0].job.failure = RowError([_unanswerable(served, *parts[0], error)])
-        else:
-            answer(parts[: len(parts) // 2])
-            answer(parts[len(parts) // 2 :])
+
+def answer(parts: list[Part]) -> None:
+    """Answer the rows of several jobs together; where that fails, find the job at fault by halves."""
+    error = attempt(parts)
+    if error is None:
         return
+    if len(parts) == 1:
+        parts[0].job.failure = RowError([_unanswerable(parts[0].job.served, *parts[0], error)])
+    else:
+        answer(parts[: len(parts) // 2])
+        answer(parts[len(parts) // 2 :])
+
+
+def attempt(parts: list[Part]) -> BaseException | None:
+    """Answer the rows of several jobs together, or return what went wrong.
+
+    Whatever an estimator raises, it is a row that it can't answer: nothing may end the thread, or the loop.
+    """
+    try:
+        answers = parts[0].job.served.answer([row for part in parts for row in part.rows])
+    except BaseException as error:
+        return error
     first = 0
     for job, rows in parts:
         _take(job, answers[first : first + len(rows)])
         first += len(rows)
+    return None
 
 
-def _take(job: Job, answers: list[Answer]) -> None:
+def _take(job: Job, answers: list[Text]) -> None:
     try:
         job.take(answers)
     except Exception as error:

@@ -9,6 +9,7 @@ from fastapi import HTTPException
 from starlette.types import Receive, Scope
 from takehome.rows import RowError
 
+from app.protocol import WHOLE
 from app.settings import settings
 
 CLOSE = {"Connection": "close"}  # the rest of the body was not read
@@ -51,29 +52,32 @@ async def read(scope: Scope, receive: Receive, room: Room) -> bytes:
         raise HTTPException(415, "Send JSON, with the header Content-Type: application/json.", CLOSE)
     if (length := headers.get(b"content-length", b"0")).isdigit() and int(length[:20]) > settings.most_body_bytes:
         raise _too_large()
-    content, taken = bytearray(), 0
+    if scope.get(WHOLE):
+        return await _read_on(receive, room)
     try:
         async with asyncio.timeout(settings.body_seconds):
-            while True:
-                message = await receive()
-                if message["type"] == "http.disconnect":
-                    raise HTTPException(400, "The client went away.", CLOSE)
-                chunk = message.get("body", b"")
-                if taken + len(chunk) > settings.most_body_bytes:
-                    raise _too_large()
-                room.take(len(chunk))
-                taken += len(chunk)
-                if not message.get("more_body") and not content:
-                    return chunk
-                content += chunk
-                if not message.get("more_body"):
-                    return bytes(content)
+            return await _read_on(receive, room)
     except TimeoutError:
-        room.leave(taken)
         raise HTTPException(408, f"The body did not arrive within {settings.body_seconds:g} s.", CLOSE) from None
+
+
+async def _read_on(receive: Receive, room: Room) -> bytes:
+    content, taken, more = bytearray(), 0, True
+    try:
+        while more:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise HTTPException(400, "The client went away.", CLOSE)
+            chunk, more = message.get("body", b""), message.get("more_body", False)
+            if taken + len(chunk) > settings.most_body_bytes:
+                raise _too_large()
+            room.take(len(chunk))
+            taken += len(chunk)
+            content += chunk
     except BaseException:
         room.leave(taken)
         raise
+    return bytes(content)
 
 
 def _too_large() -> HTTPException:

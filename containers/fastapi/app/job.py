@@ -2,31 +2,30 @@
 
 import asyncio
 from dataclasses import dataclass, field
-from typing import Any
+from itertools import repeat
 
 from pydantic_core import to_json
-from takehome.answers import Answer
 from takehome.rows import Finding
 from takehome.schema import Row
 
 from app.served import Served
+from app.texts import Text
 
 
 @dataclass(eq=False, slots=True)
 class Job:
     """Rows that were checked, and the answers so far.
 
-    `size` is the length of the body in bytes; `whole` says that all answers are wanted, not only their JSON text.
+    `size` is the length of the body in bytes.
     """
 
     served: Served
     rows: list[Row]
     size: int
     many: bool
-    whole: bool
     warnings: list[list[Finding]] | None = None
     position: int = 0
-    answers: list[dict[str, Any]] = field(default_factory=list)
+    answers: list[Text] = field(default_factory=list)
     pieces: list[bytes] = field(default_factory=list)
     failure: Exception | None = None
     done: asyncio.Future[None] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
@@ -36,15 +35,13 @@ class Job:
         """How many rows wait for an answer."""
         return len(self.rows) - self.position
 
-    def take(self, answers: list[Answer]) -> None:
+    def take(self, answers: list[Text]) -> None:
         """Add the answers for the next rows."""
         first = self.position
         self.position += len(answers)
-        odd = self.warnings[first : self.position] if self.warnings else [[] for _ in answers]
-        whole = [{**answer, "warnings": found} for answer, found in zip(answers, odd, strict=True)]
-        self.pieces.append(to_json(whole)[1:-1])
-        if self.whole:
-            self.answers += whole
+        self.answers += answers
+        odd = map(to_json, self.warnings[first : self.position]) if self.warnings else repeat(b"[]")
+        self.pieces.append(b",".join(_object(*answer, found) for answer, found in zip(answers, odd, strict=False)))
 
     def finish(self, failure: Exception | None = None) -> None:
         """Wake whoever waits for the answers, with all of them or with what went wrong."""
@@ -54,3 +51,9 @@ class Job:
     def content(self) -> bytes:
         """Return the answers as JSON: an object for an object, a list for a list."""
         return b"[" + b",".join(self.pieces) + b"]" if self.many else self.pieces[0]
+
+
+def _object(prediction: bytes, probabilities: bytes | None, warnings: bytes) -> bytes:
+    if probabilities is None:
+        return b'{"prediction":%b,"warnings":%b}' % (prediction, warnings)
+    return b'{"prediction":%b,"probabilities":%b,"warnings":%b}' % (prediction, probabilities, warnings)

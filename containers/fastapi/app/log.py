@@ -7,20 +7,21 @@ import os
 import time
 from collections import deque
 from threading import Event, Thread
-from typing import Any
 
 from takehome.metadata import Metadata
+from takehome.rows import Finding
 from takehome.schema import Row
 
 from app.log_account import Account
 from app.log_lines import Answered, lines
 from app.log_writer import Writer
+from app.texts import Text
 
 log = logging.getLogger("uvicorn.error")
 
 _GATHER_SECONDS = 0.2  # a thread woken by each request would cost more than the writing
 _FLUSH_SECONDS = 2
-_TURN_ROWS = 32
+_TURN_ROWS = 64
 
 
 class PredictionLog:
@@ -59,16 +60,22 @@ class PredictionLog:
         if left := self._account.waiting:
             log.warning("%s predictions are lost to the log: PostgreSQL did not take them before the end.", f"{left:,}")
 
-    def add(self, request_id: str, version: str, rows: list[Row], answers: list[dict[str, Any]]) -> None:
+    def add(
+        self,
+        request_id: str,
+        version: str,
+        rows: list[Row],
+        answers: list[Text],
+        warnings: list[list[Finding]] | None = None,
+    ) -> None:
         """Log a request that was answered; returns within microseconds, whatever PostgreSQL does.
 
         Parameters
         ----------
-        rows : n rows; they are read later, and must not change.
-        answers : n answers with `prediction` and `warnings`; `probabilities` if there are any.
+        rows, answers, warnings : n of each, or no warnings; they are read later, and must not change.
         """
         if self._on and self._account.enter(len(rows)):
-            self._answered.append(Answered(time.time(), request_id, version, rows, answers))
+            self._answered.append(Answered(int(1000 * time.time()), request_id, version, rows, answers, warnings))
 
     def describe(self, metadata: Metadata) -> None:
         """Store the model's profile, which the drift of its predictions is measured against."""
@@ -86,14 +93,15 @@ class PredictionLog:
         self._writer.finish()
 
     def _encode_all(self) -> None:
-        if not self._answered:
-            return
+        turn = 0
         while self._answered:
-            for number, line in enumerate(lines(self._answered.popleft())):
+            for line in lines(self._answered.popleft()):
                 if line is None:
                     self._account.dropped(1, "a row can't be written as JSON.")
                 else:
                     self._writer.offer(line)
-                if number % _TURN_ROWS == 0:
+                turn += 1
+                if turn % _TURN_ROWS == 0:
                     time.sleep(0)  # the event loop has its turn
-        self._writer.wake()
+        if turn:
+            self._writer.wake()

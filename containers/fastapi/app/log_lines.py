@@ -4,26 +4,34 @@ import re
 import secrets
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from functools import lru_cache
+from itertools import repeat
 from typing import Any, NamedTuple
 
-from pydantic_core import to_json
+from pydantic_core import from_json, to_json
+from takehome.rows import Finding
 from takehome.schema import Row
+
+from app.texts import Text
 
 PREDICTIONS = "predictions (id, at, request_id, model_version, row, prediction, probabilities, warnings)"
 
 _NULL = rb"\N"
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
-_ESCAPES = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"})
 
 
 class Answered(NamedTuple):
-    """A request that was answered: `rows` and `answers` are of equal length, `at` is in seconds since 1970."""
+    """A request that was answered: a text for each row, and its warnings where there are any.
 
-    at: float
+    `at` is in milliseconds since 1970.
+    """
+
+    at: int
     request_id: str
     version: str
     rows: list[Row]
-    answers: list[dict[str, Any]]
+    answers: list[Text]
+    warnings: list[list[Finding]] | None
 
 
 def lines(answered: Answered) -> Iterator[bytes | None]:
@@ -32,15 +40,20 @@ def lines(answered: Answered) -> Iterator[bytes | None]:
     The id is made here, ordered by time (UUID version 7): a batch whose COMMIT was never acknowledged can be sent
     again, and what is there already is then refused, not doubled.
     """
-    at = datetime.fromtimestamp(answered.at, UTC).isoformat()
-    request = f"{at}\t{_text(answered.request_id)}\t{_text(answered.version)}"
-    milliseconds = f"{int(answered.at * 1000):012x}"
-    for row, answer in zip(answered.rows, answered.answers, strict=True):
-        values = (row, answer["prediction"], answer.get("probabilities"), answer["warnings"])
+    time, milliseconds = _moment(answered.at)
+    request = f"{time}\t{answered.request_id}\t{answered.version}"  # neither holds what COPY would read otherwise
+    warnings = map(to_json, answered.warnings) if answered.warnings else repeat(b"[]")
+    for row, answer, found in zip(answered.rows, answered.answers, warnings, strict=False):
         try:
-            yield _line(f"{_id(milliseconds)}\t{request}".encode(), values)
+            yield _line(f"{_id(milliseconds)}\t{request}".encode(), row, (*answer, found))
         except (ValueError, TypeError, RecursionError):
             yield None
+
+
+@lru_cache(1)
+def _moment(at: int) -> tuple[str, str]:
+    """Return a time as PostgreSQL reads it, and as an id begins; many requests are answered in one millisecond."""
+    return datetime.fromtimestamp(at / 1000, UTC).isoformat(), f"{at:012x}"
 
 
 def _id(milliseconds: str) -> str:
@@ -48,22 +61,24 @@ def _id(milliseconds: str) -> str:
     return f"{milliseconds}7{noise[:3]}8{noise[3:]}"
 
 
-def _line(start: bytes, values: tuple[Any, ...]) -> bytes:
+def _line(start: bytes, row: Row, texts: tuple[bytes | None, ...]) -> bytes:
     try:
-        line = b"\t".join([start, *map(_json, values)])
+        line = _joined(start, (_json(row), *texts))
     except ValueError:  # half a surrogate pair
         line = b""
     if not line or rb"\u0000" in line:
-        line = b"\t".join([start, *(_json(_storable(value)) for value in values)])
-    return line + b"\n"
+        storable = (None if text is None else _json(_storable(from_json(text))) for text in texts)
+        line = _joined(start, (_json(_storable(row)), *storable))
+    return line
+
+
+def _joined(start: bytes, texts: tuple[bytes | None, ...]) -> bytes:
+    escaped = (_NULL if text is None else text.replace(b"\\", rb"\\") for text in texts)
+    return b"\t".join((start, *escaped)) + b"\n"
 
 
 def _json(value: Any) -> bytes:
-    return _NULL if value is None else to_json(value, inf_nan_mode="strings", fallback=str).replace(b"\\", rb"\\")
-
-
-def _text(value: str) -> str:
-    return _UNSTORABLE.sub("\ufffd", value).translate(_ESCAPES)
+    return to_json(value, inf_nan_mode="strings", fallback=str)
 
 
 def _storable(value: Any) -> Any:

@@ -21,7 +21,7 @@ from app.body import BUSY, Room, decode, read
 from app.job import Job
 from app.log import PredictionLog
 from app.registry import Registry
-from app.served import Served
+from app.served import Kept, Served
 from app.settings import settings
 
 ROWS = Counter("takehome_rows_total", "Rows answered.", ["version"])
@@ -77,32 +77,31 @@ class Prediction:
             served = self._registry.served
             if served is None:
                 raise HTTPException(503, self._registry.reason, {"Retry-After": "2"})
-            logged = options.log and settings.prediction_log
             if kept := served.seen(content):
                 _count(SEEN, served.version).inc()
-                rows, answers, answered = [kept.row], [kept.answer], kept.content
+                rows, answers, warnings, answered = [kept.row], [kept.answer], None, kept.content
             else:
-                job = await self._job(served, content, options, logged)
+                job = await self._job(served, content, options)
                 rows, answers, answered = job.rows, job.answers, await self._answered(job, receive)
-                if not job.many and job.warnings is None:
-                    served.keep(content, rows[0], answers[0], answered)
+                warnings = job.warnings
+                if not job.many and warnings is None:
+                    served.keep(content, Kept(rows[0], answers[0], answered))
             _count(ROWS, served.version).inc(len(rows))
-            if logged:
-                self._log.add(scope["request_id"], served.version, rows, answers)
+            if options.log:
+                self._log.add(scope["request_id"], served.version, rows, answers, warnings)
             return answered, served
         finally:
             self._room.leave(len(content))
 
-    async def _job(self, served: Served, content: bytes, options: Options, logged: bool) -> Job:
+    async def _job(self, served: Served, content: bytes, options: Options) -> Job:
         """Check the body; what is usual in one step, what has to be explained beside the event loop."""
         reader, small = served.model.reader, len(content) < SMALL_BODY
         rows = reader.read_usual(content) if small else await asyncio.to_thread(reader.read_usual, content)
         if rows is None:
             known, warnings, many = await asyncio.to_thread(_explained, served, content, options)
-            return Job(served, known, len(content), many, logged, warnings)
+            return Job(served, known, len(content), many, warnings)
         _check_number(rows)
-        many = content[:1] == b"["
-        return Job(served, rows, len(content), many, logged or not many)
+        return Job(served, rows, len(content), many=content[:1] == b"[")
 
     async def _answered(self, job: Job, receive: Receive) -> bytes:
         if not job.rows:

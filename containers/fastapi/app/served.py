@@ -1,14 +1,19 @@
 """A proved model as it is served: how its rows may be put together, and the answers that can be kept."""
 
+import asyncio
+from collections import OrderedDict
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from takehome.answers import Answer, agree, answer, predicts_most_probable
+from takehome.answers import Predictions, agree, predict, predicts_most_probable
 from takehome.artifact import Model
 from takehome.schema import Row
 
 from app.settings import settings
+from app.texts import Text, texts
 
+MANY_ROWS = 1_000  # of which those that are equal are predicted once
+REPEATED = {"boolean", "category", "integer"}  # where all columns are of these kinds, many rows are equal
 MOST_KEPT_BYTES = 4_000  # a longer body is not kept
 
 
@@ -16,7 +21,7 @@ class Kept(NamedTuple):
     """A row that was answered."""
 
     row: Row
-    answer: dict[str, Any]
+    answer: Text
     content: bytes
 
 
@@ -32,6 +37,8 @@ class Served:
     batched : a row gets the same answer alone and among others, as a proof takes it (to 1e-6: skrub
         computes in single precision); else each row is predicted by itself.
     steady : the same rows get the same answers again, to the last bit.
+    here : it predicts on an event loop, too; an estimator that calls `asyncio.run()` would fail there.
+    quick : so it does, and the last few rows took but a moment.
     """
 
     def __init__(self, model: Model) -> None:
@@ -39,35 +46,52 @@ class Served:
         self.version = model.metadata.version
         _bind_to_one_thread(model.estimator)
         rows = model.metadata.examples.rows
-        together = self._own(rows)
-        alone = [self._own([row])[0] for row in rows]
+        self._most_probable = False
+        together = self._predict(rows).answers()
+        alone = [self._predict([row]).answers()[0] for row in rows]
         self.batched = all(map(agree, together, alone))
-        self.steady = self.batched and self._own(rows) == together
-        self._most_probable = predicts_most_probable(model.estimator) and self._quick(rows) == together
-        self._kept: dict[bytes, Kept] = {}
+        self.steady = self.batched and self._predict(rows).answers() == together
+        self._most_probable = predicts_most_probable(model.estimator)
+        self._most_probable = self._most_probable and self._predict(rows).answers() == together
+        self._repeats = self.steady and all(column.kind in REPEATED for column in model.schema.columns)
+        self.here = self._predicts_here(rows)
+        self.quick = False
+        self._kept: OrderedDict[bytes, Kept] = OrderedDict()  # a dict takes ever longer to find its oldest
 
-    def answer(self, rows: list[Row]) -> list[Answer]:
+    def answer(self, rows: list[Row]) -> list[Text]:
         """Answer n rows; whatever the estimator raises is raised."""
-        return self._quick(rows) if self._most_probable else self._own(rows)
+        if len(rows) < MANY_ROWS or not self._repeats:
+            return texts(self._predict(rows))
+        values = [tuple(row.values()) for row in rows]  # the reader gives every row the same order
+        once = dict(zip(values, rows, strict=True))
+        answers = dict(zip(once, texts(self._predict([*once.values()])), strict=True))
+        return [answers[each] for each in values]
 
     def seen(self, content: bytes) -> Kept | None:
         """Return what a body was answered with before, if that was kept."""
         return self._kept.get(content)
 
-    def keep(self, content: bytes, row: Row, answered: dict[str, Any], sent: bytes) -> None:
+    def keep(self, content: bytes, kept: Kept) -> None:
         """Keep an answer that the estimator would give again; the oldest makes room."""
         if not self.steady or not settings.answer_cache or len(content) > MOST_KEPT_BYTES:
             return
         if len(self._kept) >= settings.answer_cache:
-            del self._kept[next(iter(self._kept))]
-        self._kept[content] = Kept(row, answered, sent)
+            self._kept.popitem(last=False)
+        self._kept[content] = kept
 
-    def _own(self, rows: list[Row]) -> list[Answer]:
-        return self.model.predict(self.model.schema.to_frame(rows))
+    def _predicts_here(self, rows: list[Row]) -> bool:
+        async def predict() -> None:
+            self._predict(rows)
 
-    def _quick(self, rows: list[Row]) -> list[Answer]:
+        try:
+            asyncio.run(predict())
+        except BaseException:  # whatever an estimator raises
+            return False
+        return True
+
+    def _predict(self, rows: list[Row]) -> Predictions:
         frame, known = self.model.schema.to_frame(rows), self.model.metadata
-        return answer(self.model.estimator, frame, known.classes, known.threshold, most_probable=True)
+        return predict(self.model.estimator, frame, known.classes, known.threshold, most_probable=self._most_probable)
 
 
 def _bind_to_one_thread(estimator: Any) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import psycopg2
 from psycopg2 import errors, sql
+from psycopg2.extras import register_default_json, register_default_jsonb
 
 from page.settings import Settings
 
@@ -58,6 +59,8 @@ class Database:
             return Failed(f"PostgreSQL at {self._place['host']}:{self._place['port']} can't be reached: {reason}.")
         try:
             with closing(connection):
+                for register in (register_default_json, register_default_jsonb):
+                    register(connection, loads=str)  # as PostgreSQL writes it
                 return _run(connection, query, values, most)
         except (psycopg2.Error, ValueError) as error:
             return Failed(_reason(error))

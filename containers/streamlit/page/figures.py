@@ -3,6 +3,14 @@
 from datetime import UTC, datetime
 from typing import Any
 
+METRICS = {
+    "brier_score": "Brier score",
+    "f1": "F1",
+    "f1_macro": "F1, mean of the classes",
+    "r2": "R²",
+    "roc_auc": "ROC AUC",
+    "roc_auc_ovr": "ROC AUC, each class against the rest",
+}
 STEPS = ((86400, "day"), (3600, "hour"), (60, "minute"))
 
 
@@ -22,7 +30,12 @@ def number(value: float) -> str:
 
 def figure(value: float) -> str:
     """Give three decimals for shares, and no more digits than matter for the rest."""
-    return f"{value:.3f}" if abs(value) < 10 and not isinstance(value, int) else f"{value:,.6g}"
+    return f"{value:.3f}" if abs(value) < 10 else f"{value:,.1f}" if abs(value) < 1000 else f"{value:,.0f}"
+
+
+def metric(name: str) -> str:
+    """Give the name of a metric as people write it."""
+    return METRICS.get(name, name.replace("_", " "))
 
 
 def is_number(value: Any) -> bool:

@@ -1,21 +1,16 @@
-"""What is being served, in two lines, and how old it is."""
-
-from typing import Any
+"""What is being served, in one line, and how old it is."""
 
 import streamlit as st
 
 from page.contract import Model
-from page.figures import age, figure, is_number
+from page.figures import age, figure, metric
 from page.literal import literal
 
 
 def show(model: Model) -> None:
-    """Draw version, age and metrics of the model."""
+    """Draw target, score, version and age of the model."""
     facts = [f"Predicts {literal(model.target)}", f"version {literal(model.version)}", f"saved {age(model.created)}"]
-    figures = [f"{literal(name.replace('_', ' '))} {figure(value)}" for name, value in scalars(model.metrics)]
-    st.caption("  \n".join(" · ".join(line) for line in (facts, figures)))
-
-
-def scalars(metrics: dict[str, Any]) -> list[tuple[str, float]]:
-    """Keep the metrics that are single numbers."""
-    return [(name, value) for name, value in metrics.items() if is_number(value)]
+    score = model.importance_score
+    if score in model.metrics:
+        facts.insert(1, f"{literal(metric(score))} {figure(model.metrics[score])}")
+    st.caption(" · ".join(facts))

@@ -34,14 +34,15 @@ def _check_columns(table: Table, schema: Schema) -> None:
     if not absent:
         return
     words = [_did_you_mean(name, spare) for name in absent[:5]]
-    more = f" And {len(absent) - 5} more." if len(absent) > 5 else ""
-    raise TableError(f"{table.name}, line 1: {' '.join(words)}{more} Rename or add what is missing.")
+    if len(absent) > 5:
+        words.append(f"and {len(absent) - 5} more")
+    raise TableError(f"{table.name}, line 1: {', '.join(words)}. Rename or add what is missing.")
 
 
 def _did_you_mean(name: str, spare: list[str]) -> str:
     folded = {column.casefold(): column for column in spare}
     near = get_close_matches(name.casefold(), list(folded), 1, 0.6)
-    return f"column {name!r} is missing" + (f"; is it called {folded[near[0]]!r} there?" if near else ".")
+    return f"column {name!r} is missing" + (f" (is it called {folded[near[0]]!r} there?)" if near else "")
 
 
 def _reader(column: Column) -> Callable[[str], Any]:

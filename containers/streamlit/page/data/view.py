@@ -26,7 +26,7 @@ def show() -> None:
         st.info(literal(known.reason), title="The database can't be asked", icon=":material/database_off:")
         return
     if not known:
-        st.caption("There is no table yet. Files in volumes/static become tables at the next start.")
+        st.caption("There is no table yet. Files in volumes/static become tables by `make load`, or at the next start.")
     else:
         lines = [(table.name, table.words, table.columns) for table in known]
         st.html(listing(("Table", "Rows", "Columns"), lines, "Tables"))

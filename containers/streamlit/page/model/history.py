@@ -3,7 +3,7 @@
 import streamlit as st
 
 from page.contract import Model, Saved, Unavailable
-from page.figures import age, figure
+from page.figures import age, figure, metric
 from page.literal import literal
 from page.watch import api
 
@@ -40,7 +40,7 @@ def _show_request(request: tuple[str, Unavailable | None], model: Model) -> None
 
 def _line(saved: Saved) -> None:
     with st.container(border=True, horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
-        score = f" · {literal(saved.score.name.replace('_', ' '))} {figure(saved.score.value)}" if saved.score else ""
+        score = f" · {literal(metric(saved.score.name))} {figure(saved.score.value)}" if saved.score else ""
         words = f"**{literal(saved.name)}** · {literal(saved.version)} · saved {age(saved.created)}{score}"
         st.markdown(words, width="content")
         if saved.served:

@@ -5,7 +5,7 @@ import pandas as pd
 import streamlit as st
 
 from page.contract import Confusion, Model
-from page.figures import figure, is_number
+from page.figures import figure, is_number, metric
 from page.ink import ink
 from page.listing import listing
 from page.literal import literal
@@ -23,7 +23,9 @@ def show(model: Model) -> None:
         return
     st.html(listing(("Metric", "Value", "95 % interval"), _metrics(model, numbers), "Metrics on held-out rows"))
     if model.threshold is not None:
-        st.caption(f"Answers {literal(model.positive)} from a probability of {model.threshold:.3g} on. {_rule(model)}")
+        st.caption(
+            f"Answers “{literal(model.positive)}” from a probability of {model.threshold:.3g} on. {_rule(model)}"
+        )
     curves.show(model)
     if model.confusion:
         _confusion(model.confusion)
@@ -40,7 +42,7 @@ def _metrics(model: Model, numbers: dict[str, float]) -> list[tuple[str, str, st
     for name, value in numbers.items():
         low_high = model.intervals.get(name)
         interval = f"{figure(low_high[0])} to {figure(low_high[1])}" if low_high else ""
-        rows.append((name.replace("_", " "), figure(value), interval))
+        rows.append((metric(name), figure(value), interval))
     return rows
 
 
@@ -54,7 +56,7 @@ def _confusion(confusion: Confusion) -> None:
     cells = [(t, p, counts[i][j]) for i, t in enumerate(labels) for j, p in enumerate(labels) if counts[i][j]]
     frame = pd.DataFrame(cells, columns=["true", "predicted", "rows"])
     chart = alt.Chart(frame, height=480).mark_rect()
-    axis = alt.Axis(labelLimit=80)
+    axis = alt.Axis(labelLimit=130)
     chart = chart.encode(
         x=alt.X("predicted:N", sort=labels, axis=axis),
         y=alt.Y("true:N", sort=labels, axis=axis),
@@ -67,7 +69,7 @@ def _confusion(confusion: Confusion) -> None:
 
 def _importance(model: Model) -> None:
     st.markdown("#### Importance: what is lost when a column is shuffled")
-    score = literal((model.importance_score or "the score").replace("_", " "))
+    score = literal(metric(model.importance_score or "the score"))
     st.caption(f"Fall of {score} on held-out rows; the line is a standard deviation to either side.")
     shown = model.importance[:MOST_COLUMNS]
     frame = pd.DataFrame([(i.column, i.mean, i.mean - i.std, i.mean + i.std) for i in shown])

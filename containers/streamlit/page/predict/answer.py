@@ -27,7 +27,7 @@ def _show_answer(answer: Answer, model: Model) -> None:
     with st.container(border=True):
         value = answer.prediction
         plain = answer.probabilities is None and is_number(value)
-        st.metric(literal(model.target), number(value) if plain else str(value))
+        st.metric(literal(model.target), number(value) if plain else literal(value))
         if answer.probabilities is not None:
             _bars(answer.probabilities, model)
     if answer.warnings:
@@ -42,7 +42,7 @@ def _bars(probabilities: dict[str, float], model: Model) -> None:
     positive = model.positive if model.threshold is not None else None
     st.altair_chart(_chart(shown, positive, model.threshold), width="stretch", alt=words)
     if positive is not None:
-        st.caption(f"Answers {literal(positive)} from a probability of {percent(model.threshold or 0)} on.")
+        st.caption(f"Answers “{literal(positive)}” from a probability of {percent(model.threshold or 0)} on.")
     if len(shown) < len(probabilities):
         st.caption(f"The {MOST_BARS} likeliest of {len(probabilities):,} classes.")
 
@@ -51,21 +51,20 @@ def _chart(shares: dict[str, float], positive: str | None, threshold: float | No
     frame = pd.DataFrame({"name": list(shares), "share": list(shares.values())})
     frame["percent"] = frame["share"].map(percent)
     frame["threshold"] = [threshold if name == positive else None for name in frame["name"]]
-    # The theme of Streamlit's charts leaves text marks black, also on black.
-    text = ink().text
-    words = {"labelFontSize": 13, "labelColor": text, "labelLimit": 180, "ticks": False, "domain": False}
-    base = alt.Chart(frame, height=alt.Step(34)).encode(
-        y=alt.Y("name:N", sort=None, title=None, axis=alt.Axis(**words)),
+    base = alt.Chart(frame, height=alt.Step(46)).encode(
+        y=alt.Y("name:N", sort=None, axis=None),
         # Room on the right for the figure beside a full bar.
         x=alt.X("share:Q", scale=alt.Scale(domain=[0, 1.25]), axis=None),
         tooltip=[alt.Tooltip("name:N", title=" "), alt.Tooltip("percent:N", title="probability")],
     )
-    right = alt.X(datum=1.25)
-    figures = base.mark_text(align="right", fontSize=13, color=text).encode(text="percent:N", x=right)
-    drawn = base.mark_bar(cornerRadiusEnd=3, height=20) + figures
+    # The theme of Streamlit's charts leaves text marks black, also on black.
+    words = base.mark_text(fontSize=13, color=ink().text, align="left", dy=-12, limit=310)
+    figures = base.mark_text(fontSize=13, color=ink().text, align="right", dy=9)
+    bars = base.mark_bar(cornerRadiusEnd=3, height=18, yOffset=9)
+    drawn = bars + words.encode(text="name:N", x=alt.datum(0)) + figures.encode(text="percent:N", x=alt.datum(1.25))
     if positive is None:
         return drawn
-    return drawn + base.mark_tick(color=ink().warm, thickness=2, height=30).encode(x="threshold:Q")
+    return drawn + base.mark_tick(color=ink().warm, thickness=2, height=26, yOffset=9).encode(x="threshold:Q")
 
 
 def _listed(problems: list[Problem]) -> str:

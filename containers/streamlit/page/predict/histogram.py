@@ -47,7 +47,7 @@ def strip(name: str, spread: Spread, held: Any, height: int = 14) -> str:
 
 def _mark(place: float, height: int) -> str:
     inside = min(max(place, 1.0), WIDTH - 1.0)
-    colour = ink().accent if place == inside else ink().warm
+    colour = ink().accent if 0 <= place <= WIDTH else ink().warm
     return f'<rect x="{inside - 1:.1f}" y="0" width="2" height="{height}" fill="{colour}"/>'
 
 

@@ -63,10 +63,11 @@ def words(column: Column, spread: Spread, held: Any) -> str:
         return f"empty in {percent(spread.missing)} of the training rows"
     if spread.values:
         return _how_frequent(spread, held)
-    if seconds(held) < seconds(column.minimum):
-        return "below all training rows"
-    if seconds(held) > seconds(column.maximum):
-        return "above all training rows"
+    low, here, high = map(seconds, (column.minimum, held, column.maximum))
+    if here < low or here > high:
+        return f"{'below' if here < low else 'above'} all training rows"
+    if low < high and here in (low, high):
+        return f"the {'smallest' if here == low else 'greatest'} of the training rows"
     return f"above {percent(below(spread, held))} of the training rows"
 
 

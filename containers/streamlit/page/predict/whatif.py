@@ -97,9 +97,10 @@ def _curve(name: str, column: Column, values: list[Any], answers: list[Answer], 
 def _values(column: Column, spread: Spread | None, held: Any, most: int) -> list[Any]:
     """Give values of the training data, in order, with the one that the form holds."""
     if column.kind in ("category", "boolean"):
-        known = (spread and spread.values) or column.categories or [False, True]
-        first = list(dict.fromkeys([held, *known[: min(most, MOST_VALUES)]]))
-        return [value for value in first if value is not None]
+        all_values = column.categories or [False, True]
+        usual = ((spread and spread.values) or all_values)[: min(most, MOST_VALUES)]
+        known = [value for value in all_values if value in usual or value == held]
+        return known if held is None or held in known else [*known, held]
     if column.minimum is None:
         return []
     line = _line(column, most)

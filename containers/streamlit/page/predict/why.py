@@ -13,6 +13,7 @@ from page.literal import literal
 from page.predict.whatif import Curve, shown_class
 
 HEIGHT = 170
+SLANTED = 45  # what long names below a chart take of its height
 
 
 def show(curves: list[Curve] | Unavailable, row: dict[str, Any], answer: Answer, model: Model) -> None:
@@ -37,7 +38,7 @@ def show(curves: list[Curve] | Unavailable, row: dict[str, Any], answer: Answer,
 
 def _explained(answer: Answer, model: Model) -> str:
     of = "most important to the model" if any(i.mean > 0 for i in model.importance) else "that move the answer most"
-    what = literal(model.target) if answer.probabilities is None else f"probability of {literal(shown_class(answer))}"
+    what = literal(model.target) if answer.probabilities is None else f"probability of “{literal(shown_class(answer))}”"
     line = " Dashed: the threshold." if model.threshold is not None else ""
     return f"Each curve changes one field and leaves the others as they are: {what}, for the fields {of}.{line}"
 
@@ -58,7 +59,8 @@ def _chart(curve: Curve, held: Any, domain: list[float], model: Model) -> alt.La
     axis = alt.Axis(format=form, tickCount=4, minExtent=38)
     tips = [alt.Tooltip("x:N", title=" "), alt.Tooltip("shown:N", title="answer")]
     y = alt.Y("y:N", title=None) if curve.labels else alt.Y("y:Q", title=None, scale=scale, axis=axis)
-    layers = _marks(curve, alt.Chart(frame, height=HEIGHT).encode(y=y, tooltip=tips))
+    height = HEIGHT + SLANTED * _slanted(curve)
+    layers = _marks(curve, alt.Chart(frame, height=height).encode(y=y, tooltip=tips))
     if model.threshold is not None and domain[0] <= model.threshold <= domain[1] and not curve.labels:
         line = alt.Chart(pd.DataFrame({"y": [model.threshold]})).mark_rule(strokeDash=[4, 3], color=ink().warm)
         layers.append(line.encode(y="y:Q"))
@@ -69,8 +71,7 @@ def _marks(curve: Curve, base: alt.Chart) -> list[alt.Chart]:
     """Draw a line along numbers and times, dots for categories; the value of the form is filled."""
     fill = alt.condition("datum.here", alt.value(ink().warm), alt.value(ink().accent))
     if curve.kind in ("category", "boolean"):
-        short = sum(len(str(value)) for value in curve.values) < 30
-        axis = alt.Axis(labelAngle=0 if short else -35, labelLimit=90, labelOverlap=False)
+        axis = alt.Axis(labelAngle=-35 if _slanted(curve) else 0, labelLimit=90, labelOverlap=False)
         base = base.encode(x=alt.X("x:N", title=None, sort=None, axis=axis))
         return [base.mark_point(filled=True, size=90, opacity=1).encode(color=fill)]
     times = curve.kind in ("date", "datetime")
@@ -80,6 +81,10 @@ def _marks(curve: Curve, base: alt.Chart) -> list[alt.Chart]:
     line = base.mark_line(interpolate="linear") if not curve.labels else base.mark_point(filled=True)
     dot = base.transform_filter("datum.here").mark_point(filled=True, size=110, opacity=1, color=ink().warm)
     return [line, dot]
+
+
+def _slanted(curve: Curve) -> bool:
+    return curve.kind in ("category", "boolean") and sum(len(str(value)) for value in curve.values) >= 30
 
 
 def _words(curve: Curve, held: Any) -> str:

@@ -1,6 +1,6 @@
 """What an estimator answers, as JSON values."""
 
-from typing import Any, NotRequired, Protocol
+from typing import Any, NamedTuple, NotRequired, Protocol
 
 import numpy as np
 import pandas as pd
@@ -39,18 +39,49 @@ class Answer(TypedDict):
     probabilities: NotRequired[dict[str, float]]
 
 
+class Predictions(NamedTuple):
+    """What an estimator says of n rows.
+
+    Attributes
+    ----------
+    values : n labels, or n numbers in regression.
+    probabilities : (n, classes), if it gives any.
+    labels : of the classes, in the order of the probabilities.
+    """
+
+    values: list[Any]
+    probabilities: np.ndarray | None = None
+    labels: tuple[str, ...] = ()
+
+    def answers(self) -> list[Answer]:
+        """Return them row by row."""
+        if self.probabilities is None:
+            return [{"prediction": value} for value in self.values]
+        return [
+            {"prediction": value, "probabilities": dict(zip(self.labels, row, strict=True))}
+            for value, row in zip(self.values, self.probabilities.tolist(), strict=True)
+        ]
+
+
 class NotAnAnswerError(ValueError):
     """The estimator gave NaN, infinity or a class of its own making."""
 
 
 def answer(
+    estimator: Estimator, frame: pd.DataFrame, classes: list[Class] | None, threshold: float | None = None
+) -> list[Answer]:
+    """Predict, and answer row by row; see `predict`."""
+    return predict(estimator, frame, classes, threshold).answers()
+
+
+def predict(
     estimator: Estimator,
     frame: pd.DataFrame,
     classes: list[Class] | None,
     threshold: float | None = None,
     *,
     most_probable: bool = False,
-) -> list[Answer]:
+) -> Predictions:
     """Predict.
 
     Parameters
@@ -63,35 +94,27 @@ def answer(
     most_probable : `predict` is known to give the class of the highest probability (see `predicts_most_probable`), so
         that only rows with two classes as good as equal need it.
 
-    Returns
-    -------
-    n answers, in the order of the rows.
-
     Raises
     ------
     NotAnAnswerError
         An answer is not finite, or is none of the classes.
     """
     if not len(frame):
-        return []
+        return Predictions([])
     if classes is None:
-        predicted = np.asarray(estimator.predict(frame)).reshape(len(frame))
-        return [{"prediction": number} for number in _finite(predicted).tolist()]
+        return Predictions(_finite(np.asarray(estimator.predict(frame)).reshape(len(frame))).tolist())
     labels = {item["value"]: item["label"] for item in classes}
-    shown = list(labels.values())
+    shown = tuple(labels.values())
     if not hasattr(estimator, "predict_proba"):
-        return [{"prediction": label} for label in _own_labels(estimator, frame, labels)]
+        return Predictions(_own_labels(estimator, frame, labels))
     probabilities = _finite(np.asarray(estimator.predict_proba(frame)))
     if threshold is not None:
-        predictions = [shown[int(positive)] for positive in probabilities[:, 1] >= threshold]
+        predicted = [shown[int(positive)] for positive in probabilities[:, 1] >= threshold]
     elif most_probable and not _tied(probabilities):
-        predictions = [shown[best] for best in probabilities.argmax(axis=1).tolist()]
+        predicted = [shown[best] for best in probabilities.argmax(axis=1).tolist()]
     else:
-        predictions = _own_labels(estimator, frame, labels)
-    return [
-        {"prediction": label, "probabilities": dict(zip(shown, row, strict=True))}
-        for label, row in zip(predictions, probabilities.tolist(), strict=True)
-    ]
+        predicted = _own_labels(estimator, frame, labels)
+    return Predictions(predicted, probabilities, shown)
 
 
 def _own_labels(estimator: Estimator, frame: pd.DataFrame, labels: dict[Any, str]) -> list[str]:

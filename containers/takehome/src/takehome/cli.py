@@ -1,5 +1,6 @@
 """The command line: what a person types, a command a function."""
 
+import shlex
 import sys
 from enum import StrEnum
 from pathlib import Path
@@ -44,7 +45,7 @@ def new(
 
     path = new(data, target, name, task and task.value)
     shown = f"volumes/notebooks/{path.name}"
-    print(f"{shown}: written. Edit it in JupyterLab, or run it as it is: make train NOTEBOOK='{shown}'")
+    print(f"{shown}: written. Edit it in JupyterLab, or run it as it is: make train NOTEBOOK={shlex.quote(shown)}")
 
 
 @app.command()

@@ -10,6 +10,8 @@ from pathlib import Path
 
 from charset_normalizer import from_bytes
 
+from takehome.errors import TakehomeError
+
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 _SAMPLE = 1 << 20  # bytes
 _LINES = 50
@@ -32,13 +34,19 @@ class Dialect:
 
 
 def find_encoding(path: Path) -> str:
-    """Return the encoding that a file is most likely in, by Python's name."""
+    """Return the encoding that a file is most likely in, by Python's name.
+
+    Raises
+    ------
+    TakehomeError
+        It is no text.
+    """
     sample = _sample(path)
     for mark, encoding in _MARKS:
         if sample.startswith(mark):
             return encoding
-    if (even := sample[:1000:2].count(0)) != (odd := sample[1:1000:2].count(0)):
-        return "utf-16-be" if even > odd else "utf-16-le"
+    if b"\0" in sample:
+        return _find_unmarked(path, sample)
     with suppress(UnicodeDecodeError):
         codecs.getincrementaldecoder("utf-8")().decode(sample)
         return "utf-8-sig"
@@ -48,6 +56,14 @@ def find_encoding(path: Path) -> str:
         if best is None or lines.decode("cp1252") == lines.decode(best.encoding):  # neighbours share most letters
             return "cp1252"
     return best.encoding if best else "latin-1"
+
+
+def _find_unmarked(path: Path, sample: bytes) -> str:
+    for encoding in ("utf-16-le", "utf-16-be"):
+        with suppress(UnicodeDecodeError):
+            if "\n" in codecs.getincrementaldecoder(encoding)().decode(sample):  # in the other order it is none
+                return encoding
+    raise TakehomeError(f"{path}: the file is no text, whatever its ending says. Save the table as CSV.")
 
 
 def find_separator(path: Path, encoding: str) -> str:

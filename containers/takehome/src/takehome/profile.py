@@ -31,8 +31,10 @@ def profile(schema: RowSchema, frame: pd.DataFrame) -> dict[str, Profile]:
 
 def histogram(schema: RowSchema, frame: pd.DataFrame) -> dict[str, Histogram]:
     """Return bins of equal width for each column of numbers that has any value, as shares of its present values."""
-    numbers = (column.name for column in schema.columns if column.kind in ("number", "integer"))
-    return {name: _bars(present) for name in numbers if len(present := frame[name].dropna())}
+    numbers = (column for column in schema.columns if column.kind in ("number", "integer"))
+    return {
+        column.name: _bars(present, column.kind) for column in numbers if len(present := frame[column.name].dropna())
+    }
 
 
 def _profile(column: Column, series: pd.Series) -> Profile:
@@ -74,13 +76,19 @@ def _edges(ordered: pd.Series, kind: str) -> pd.Series:
     return ordered.iloc[np.linspace(0, len(ordered) - 1, BINS + 1).round().astype(int)].drop_duplicates()
 
 
-def _bars(present: pd.Series) -> Histogram:
+def _bars(present: pd.Series, kind: str) -> Histogram:
     ordered = np.sort(present.to_numpy("float64"))
     low, high = ordered[[0, -1]]
+    bars = BARS if kind == "number" else _whole_bars(int(high) - int(low) + 1)
     # by quarters, since the distance of two finite numbers may be infinite
-    edges = np.unique(np.clip(4 * np.linspace(low / 4, high / 4, BARS + 1), low, high))
+    edges = np.unique(np.clip(4 * np.linspace(low / 4, high / 4, bars + 1), low, high))
     shares = _counts(ordered, edges) / len(ordered)
     return {"edges": edges.tolist() if len(edges) > 1 else [low, high], "shares": shares.tolist()}
+
+
+def _whole_bars(numbers: int) -> int:
+    """Return how many bins share so many whole numbers as equally as can be: twelve months want no gaps."""
+    return -(-numbers // -(-numbers // BARS))
 
 
 def _counts(ordered: Any, edges: Any) -> np.ndarray:

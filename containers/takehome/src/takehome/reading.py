@@ -6,6 +6,7 @@ else it is text, so `None`, `NA`, `null`, `nan` and `001` stay what they are.
 
 import csv
 import io
+import shlex
 from collections import Counter
 from contextlib import suppress
 from difflib import get_close_matches
@@ -278,7 +279,7 @@ def _no_utf8(path: Path) -> str:
 
 def _shown(path: Path) -> str:
     """Return the path that a person types on the host."""
-    return f"volumes/static/{path.name}" if path.parent.name == "static" else str(path)
+    return shlex.quote(f"volumes/static/{path.name}" if path.parent.name == "static" else str(path))
 
 
 def _hint(path: Path) -> str:

@@ -110,8 +110,8 @@ class RowReader:
         elif kind == "extra_forbidden":
             kind, msg = "unknown_column", f"Column {shorten(name)} is not a feature of this model.{self._hint(name)}"
         else:
-            kind = "wrong_type"
-            msg = f"{shorten(error['input'])} doesn't fit column {name!r}. {_allowed(self._columns[name])}"
+            kind, sent = "wrong_type", error["input"]
+            msg = f"{shorten(sent)} doesn't fit column {name!r}. {_allowed(self._columns[name], sent)}"
         return {"type": kind, "loc": loc[:3], "msg": msg}
 
     def _hint(self, name: str) -> str:
@@ -202,8 +202,8 @@ def _utc(text: str) -> datetime:
         raise ValueError("out of the calendar") from error
 
 
-def _allowed(column: Column) -> str:
-    """Say what a column takes."""
+def _allowed(column: Column, sent: Any = None) -> str:
+    """Say what a column takes; a whole number that was sent must have been out of bounds."""
     low, high = column.bounds
     if column.kind == "category":
         shown = ", ".join(shorten(value) for value in column.categories[:20])
@@ -212,7 +212,7 @@ def _allowed(column: Column) -> str:
         what = {
             "text": "text",
             "number": "a number",
-            "integer": f"a whole number from {low} to {high}",
+            "integer": "a whole number" + (f" from {low} to {high}" if type(sent) is int else ""),
             "boolean": "true or false",
             "date": "a date such as '2026-01-31'",
             "datetime": "a date and time such as '2026-01-31T09:30:00'",

@@ -2,7 +2,6 @@
 
 import json
 import re
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from takehome.draft.plan import Plan, make_plan
 from takehome.draft.source import find_source
 from takehome.errors import TakehomeError
 from takehome.reading import read_arrow, to_frame
+from takehome.rows import nearest
 from takehome.settings import Settings
 from takehome.sources import stem, table_name
 
@@ -80,8 +80,8 @@ def render(plan: Plan, **names: str) -> NotebookNode:
 
 def _check_columns(source: Path, columns: list[str], target: str, rows: int) -> None:
     if target not in columns:
-        near = get_close_matches(target, columns, 1, 0.5)
-        hint = f"Did you mean {near[0]!r}?" if near else f"There is: {', '.join(columns[:20])}."
+        near = nearest(target, columns)
+        hint = f"Did you mean {near!r}?" if near else f"There is: {', '.join(columns[:20])}."
         raise TakehomeError(f"{source}: there is no column {target!r}. {hint}")
     if len(columns) < 2:
         raise TakehomeError(f"{source}: {target!r} is the only column. A model needs others to predict it from.")

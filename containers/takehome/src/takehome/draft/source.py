@@ -5,7 +5,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from takehome.errors import TakehomeError
-from takehome.sources import ENDINGS, find_sources
+from takehome.sources import ENDINGS, find_sources, stem
 
 
 def find_source(data: str | Path, folder: Path) -> Path:
@@ -22,6 +22,8 @@ def find_source(data: str | Path, folder: Path) -> Path:
         There is no such file, it lies elsewhere, or it is neither CSV nor Parquet.
     """
     given = Path(data)
+    if given == Path():
+        raise TakehomeError("No file was named. For instance: make new DATA=volumes/static/loans.csv TARGET=defaulted")
     path = next((p for p in (given, folder / given.name) if p.is_file()), None)
     if path is None or (path != given and given.parent.name not in ("", folder.name)):
         raise TakehomeError(f"{given}: there is no such file. {_hint(given, folder)}")
@@ -40,7 +42,7 @@ def find_source(data: str | Path, folder: Path) -> Path:
 def _hint(given: Path, folder: Path) -> str:
     names = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
     names = [name for name in names if name.lower().endswith(ENDINGS)]
-    near = get_close_matches(given.name, names, 1, 0.5)
+    near = get_close_matches(stem(given), [stem(name) for name in names], 1)
     if near:
-        return f"Did you mean volumes/static/{near[0]}?"
+        return f"Did you mean volumes/static/{next(name for name in names if stem(name) == near[0])}?"
     return f"In volumes/static there is: {', '.join(names) or 'nothing yet; put your file there'}."

@@ -88,7 +88,7 @@ secrets: ## Make the secrets of the locked door that are missing, in secrets/
 	@$(DOOR) takehome secrets
 
 key: ## Make an API key, or replace it: make key NAME=anna
-	@$(DOOR) takehome key '$(NAME)'
+	@$(DOOR) takehome key $(call quoted,NAME)
 
 public: ## Start the services behind the locked door, for others to see
 	$(PUBLIC) up --build

@@ -13,7 +13,7 @@ from simpy.events import Event
 
 SWITCH = 0.005  # seconds that a thread holds the interpreter while another wants it
 GATHER_LOG = 0.2  # seconds
-LOG_ROWS = 32  # after which the others have their turn
+LOG_ROWS = 64  # after which the others have their turn
 SEED = 7
 Steps = Generator[Event, Any, None]
 

@@ -15,6 +15,7 @@ def visit(tab: Page, url: str) -> None:
         tab.on("requestfailed", note)
         try:
             tab.goto(url)
+            tab.wait_for_load_state("networkidle")  # what the page itself asks for comes after it
         except Error as error:
             if "ERR_NETWORK_CHANGED" not in error.message:
                 raise

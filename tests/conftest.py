@@ -82,7 +82,7 @@ def free_port() -> Callable[[], int]:
     return find
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def postgres(free_port: Callable[[], int]) -> Iterator[int]:
     """Run PostgreSQL with the database `local` as at a first start; the PG* variables point to it. Gives its port."""
     port = free_port()

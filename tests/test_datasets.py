@@ -217,5 +217,13 @@ def fill(page: Page, name: str, column: dict[str, Any], value: Any) -> None:
         field.get_by_role("spinbutton").first.click()
         page.keyboard.type(re.sub(r"\D", "", value)[: 8 if column["x-kind"] == "date" else 12])
         return
-    field.fill("" if value is None else str(value).lower() if isinstance(value, bool) else str(value))
-    field.press("Enter" if column["x-kind"] in ("category", "boolean") else "Tab")
+    text = "" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+    field.fill(text)
+    if column["x-kind"] not in ("category", "boolean"):
+        field.press("Tab")
+        return
+    field.press("Enter")
+    if field.input_value() != text:  # the page was drawn anew meanwhile
+        field.fill(text)
+        field.press("Enter")
+    expect(field).to_have_value(text, timeout=SOON)

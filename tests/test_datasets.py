@@ -218,12 +218,10 @@ def fill(page: Page, name: str, column: dict[str, Any], value: Any) -> None:
         page.keyboard.type(re.sub(r"\D", "", value)[: 8 if column["x-kind"] == "date" else 12])
         return
     text = "" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
-    field.fill(text)
-    if column["x-kind"] not in ("category", "boolean"):
-        field.press("Tab")
-        return
-    field.press("Enter")
-    if field.input_value() != text:  # the page was drawn anew meanwhile
+    if field.get_attribute("role") == "combobox":
+        field.click()
         field.fill(text)
-        field.press("Enter")
-    expect(field).to_have_value(text, timeout=SOON)
+        page.get_by_role("option", name=text, exact=True).first.click(timeout=SOON)
+    else:
+        field.fill(text)
+        field.press("Enter" if column["x-kind"] == "category" else "Tab")

@@ -29,8 +29,15 @@ local: .venv/.ready ## Start the same four services without Docker
 	@$(CHECK) local
 	@$(BIN)/takehome local
 
+# Containers that come and go make browsers drop what they are loading, and a swarm disturbs other containers: one
+# after the other.
+IN_CONTAINERS := $(addprefix tests/test_,containers.py review.py cluster.py devcontainer.py)
+ALONE := $(addprefix tests/test_,public.py stack.py)
+
 test: .venv/.tests ## Run every test; without Docker or a browser some are skipped
-	$(BIN)/pytest tests -n 3 --dist loadfile
+	$(BIN)/pytest tests -n 3 --dist loadfile $(addprefix --ignore=,$(IN_CONTAINERS) $(ALONE))
+	$(BIN)/pytest $(IN_CONTAINERS) -n 3 --dist loadfile
+	$(BIN)/pytest $(ALONE)
 
 bench: .venv/.ready ## Measure the API beside others (12 minutes; needs wrk): tables in README.md, chart in resources/
 	@$(BIN)/python -m bench $(if $(ROUNDS),--rounds $(ROUNDS))

@@ -60,6 +60,7 @@ stack: ## Run or update replicas on all hosts of a swarm: make stack REPLICAS=4 
 
 bench-big: .venv/.ready ## Measure data larger than memory: 310 million rows to a served model (10 minutes, 1 GB of disk)
 	@$(BIN)/python -m bench.big
+
 capacity: .venv/.tests ## Plan replicas from what the API costs here (3 minutes; needs wrk): table in README.md
 	@$(BIN)/python -m bench.capacity $(if $(ROUNDS),--rounds $(ROUNDS))
 

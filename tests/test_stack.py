@@ -307,7 +307,7 @@ def test_a_killed_replica_costs_no_more_than_its_open_requests(spread: Stack) ->
     assert sum(load.answered.values()) > 100
 
 
-def test_a_lost_host_costs_few_requests(spread: Stack) -> None:
+def test_a_lost_host_costs_no_more_than_its_open_requests(spread: Stack) -> None:
     known = json.loads(run("ip", "-json", "-4", "address", "show", "to", ADDRESS))
     cable = next(link["ifname"] for link in known if link)
     with spread.load() as load:
@@ -318,7 +318,7 @@ def test_a_lost_host_costs_few_requests(spread: Stack) -> None:
             assert httpx.get(spread.pages[0], timeout=20).status_code == 200
         finally:
             run("ip", "link", "set", "dev", cable, "up")
-    # More than were open: nothing tells that it is gone, and a client that gave up may be sent there once more.
-    assert len(load.failed) < sum(load.answered.values()) / 20, load.failed
+    assert len(load.failed) <= CLIENTS, load.failed
+    assert sum(load.answered.values()) > 100
     ready = ("docker", "node", "ls", "--format", "{{.Status}}")
     wait(lambda: run(*ready).split() == ["Ready", "Ready"], 60)

@@ -1,6 +1,19 @@
-"""Pages opened in a browser."""
+"""Pages opened in a browser, and what a person does there."""
 
-from playwright.sync_api import Error, Page, Request
+import re
+from pathlib import Path
+
+from playwright.sync_api import Error, Locator, Page, Request
+
+SCREENSHOTS = Path(__file__).with_name("screenshots")
+SOON = 60_000  # ms; the suite shares two processors
+CURL = {
+    "age_group": "Under 15 yrs",
+    "reported_race_ethnicity": "White, non-Hispanic",
+    "previous_births": "None",
+    "tobacco_use_during_pregnancy": "Yes",
+    "adequate_prenatal_care": "Inadequate",
+}
 
 
 def visit(tab: Page, url: str) -> None:
@@ -23,3 +36,27 @@ def visit(tab: Page, url: str) -> None:
         tab.remove_listener("requestfailed", note)
         if not dropped:
             return
+
+
+def field(tab: Page, name: str) -> Locator:
+    """Find a field by its label; odd names stand between backticks there."""
+    return tab.get_by_label(re.compile(rf"^(`+ ?)?{re.escape(name)}( ?`+)?$")).first
+
+
+def choose(tab: Page, name: str, option: str) -> None:
+    """Choose an option of a select box."""
+    field(tab, name).click()
+    tab.get_by_role("option", name=option, exact=True).click()
+
+
+def submit(tab: Page) -> None:
+    """Press the button."""
+    tab.get_by_role("button", name="Submit").click()
+
+
+def picture(tab: Page, name: str) -> None:
+    """Keep what is seen, for eyes."""
+    SCREENSHOTS.mkdir(exist_ok=True)
+    tab.mouse.move(0, 0)
+    tab.wait_for_timeout(400)
+    tab.screenshot(path=SCREENSHOTS / f"{name}.png")

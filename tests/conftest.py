@@ -3,6 +3,7 @@
 import os
 import shutil
 import socket
+import subprocess
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -12,6 +13,7 @@ import psycopg2
 import pytest
 from object_store import object_store  # noqa: F401  # a fixture for all files
 from playwright.sync_api import Browser, sync_playwright
+from stack import Stack
 from takehome.crew import Crew
 from takehome.lock import lock
 from takehome.postgres import find_cluster
@@ -126,3 +128,30 @@ def work() -> Iterator[Work]:
     assert done.returncode == 0, done.stdout + done.stderr
     yield work
     shutil.rmtree(work.folder)
+
+
+@pytest.fixture(scope="module")
+def clone(
+    need: Need, free_port: Callable[[], int], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Callable[[int], Stack]]:
+    """Return a function that makes a clone belonging to a user; what it started is removed at the end."""
+    engine = shutil.which("docker") and subprocess.run(["docker", "info"], capture_output=True, check=False)
+    need("containers", bool(engine) and engine.returncode == 0, "no Docker engine answers")
+    stacks: list[Stack] = []
+
+    def make(owner: int) -> Stack:
+        folder = tmp_path_factory.mktemp(f"clone{owner}-{os.getpid()}-")
+        listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True)
+        for name in filter(None, listed.stdout.split("\0")):
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, folder / name)
+        for path in [folder, *folder.rglob("*")] if os.getuid() == 0 else []:
+            os.chown(path, owner, owner)
+        folder.chmod(0o755)
+        stack = Stack(folder, owner, {name: free_port() for name in ("JUPYTER", "POSTGRES", "API", "STREAMLIT")})
+        stacks.append(stack)
+        return stack
+
+    yield make
+    for stack in stacks:
+        stack.compose("down", "--volumes", "--rmi", "local", "--timeout", "5", check=False)

@@ -23,6 +23,7 @@ ODD_TEXTS = [
     "\\.",
     " ",
 ]
+HEADER = "texts,codes,whole,gaps,big,decimal,yes,maybe,day,moment,zoned,empty\n"
 TEXTS = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=1, max_size=8)
 COLUMNS = st.one_of(
     st.just(TEXTS),
@@ -47,3 +48,19 @@ def frames(draw: st.DrawFn, columns: int = 4, rows: int = 6) -> pd.DataFrame:
             st.lists(st.one_of(st.none(), cell) if draw(st.booleans()) else cell, min_size=rows, max_size=rows)
         )
     return pd.DataFrame({name: pd.Series(values, dtype=object) for name, values in cells.items()})
+
+
+def odd_file(ending: str = "\n") -> str:
+    """Return a CSV text in which every trap of the reading rule is set."""
+    rows = []
+    for i, text in enumerate(ODD_TEXTS):
+        quoted = '"' + text.replace('"', '""') + '"'
+        whole, big, gap = i - 3, 2**53 + 1 + i, "" if i % 3 else i
+        maybe = "" if i % 2 else "true"
+        rows.append(
+            f"{quoted},00{i},{whole},{gap},{big},{i / 7!r},{'true' if i % 2 else 'false'},{maybe},"
+            f"2024-02-{i + 1:02d},2024-02-28 23:59:{i:02d}.000001,2024-02-28T23:59:{i:02d}+02:00,"
+        )
+    rows.append('"",000,0,,0,0.5,true,,,,,')
+    rows.append(",000,0,,0,0.5,true,,,,,")
+    return HEADER.replace("\n", ending) + ending.join(rows) + ending

@@ -23,7 +23,7 @@ import pytest
 import requests
 import takehome
 import websocket
-from browsing import visit
+from browsing import CURL, SCREENSHOTS, SOON, choose, field, picture, submit, visit
 from playwright.sync_api import Browser, Locator, Page, expect
 from sklearn.compose import make_column_transformer
 from sklearn.impute import SimpleImputer
@@ -37,17 +37,8 @@ from takehome.store import Store
 
 HOUSE = Path(__file__).parents[1]
 PICTURES = HOUSE / "resources"
-SCREENSHOTS = HOUSE / "tests" / "screenshots"
 SIZES = {"desktop": {"width": 1280, "height": 800}, "phone": {"width": 390, "height": 844}}
-SOON = 60_000  # ms; the suite shares two processors
 
-CURL = {
-    "age_group": "Under 15 yrs",
-    "reported_race_ethnicity": "White, non-Hispanic",
-    "previous_births": "None",
-    "tobacco_use_during_pregnancy": "Yes",
-    "adequate_prenatal_care": "Inadequate",
-}
 ODD = {
     "text": "a *star* :smile: $x^2$",
     "optional": "[link](http://foreign.example) <b>&amp;</b>",
@@ -256,11 +247,6 @@ def predictions(api: Service) -> int:
     return int(sum(map(float, found)))
 
 
-def field(tab: Page, name: str) -> Locator:
-    """Find a field by its label; odd names stand between backticks there."""
-    return tab.get_by_label(re.compile(rf"^(`+ ?)?{re.escape(name)}( ?`+)?$")).first
-
-
 def labels(tab: Page) -> Locator:
     """Find what stands over or beside the fields; a slider belongs to the field above it."""
     return tab.get_by_test_id("stWidgetLabel").get_by_test_id("stMarkdownContainer").filter(has_not_text="Slide ")
@@ -269,25 +255,6 @@ def labels(tab: Page) -> Locator:
 def chart(tab: Page, words: str) -> Locator:
     """Find a chart by the beginning of what it says to those who can't see it."""
     return tab.locator(f'[role="graphics-document"][aria-label^="{words}"]')
-
-
-def choose(tab: Page, name: str, option: str) -> None:
-    """Choose an option of a select box."""
-    field(tab, name).click()
-    tab.get_by_role("option", name=option, exact=True).click()
-
-
-def submit(tab: Page) -> None:
-    """Press the button."""
-    tab.get_by_role("button", name="Submit").click()
-
-
-def picture(tab: Page, name: str) -> None:
-    """Keep what is seen, for eyes."""
-    SCREENSHOTS.mkdir(exist_ok=True)
-    tab.mouse.move(0, 0)
-    tab.wait_for_timeout(400)
-    tab.screenshot(path=SCREENSHOTS / f"{name}.png")
 
 
 def test_form_shows_the_answer_of_the_api(tab: Page, births: Pair) -> None:

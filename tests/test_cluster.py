@@ -24,7 +24,6 @@ import pandas as pd
 import pytest
 import sklearn
 import takehome
-import test_containers
 import websocket
 from joblib import Parallel, delayed
 from nbclient import NotebookClient
@@ -34,15 +33,9 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LassoCV, LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
+from stack import FORGED, OWNERS, POWERLESS, Stack, wait
 from takehome.errors import TakehomeError
 from takehome.verification.cells import words
-from test_containers import (
-    FORGED,
-    OWNERS,
-    Stack,
-    clone,  # noqa: F401  # a fixture
-    wait,
-)
 
 ROOT = Path(__file__).parents[1]
 DASK = str(Path(sys.executable).with_name("dask"))
@@ -355,7 +348,7 @@ def test_the_notebook_shows_a_bar(shared: Cluster, tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def stack(clone: Callable[[int], Stack], free_port: Callable[[], int]) -> Iterator[Stack]:  # noqa: F811
+def stack(clone: Callable[[int], Stack], free_port: Callable[[], int]) -> Iterator[Stack]:
     """Start JupyterLab, a scheduler and two workers, with nothing to train or to load."""
     stack = clone(OWNERS[-1])
     stack.ports["DASHBOARD"] = free_port()
@@ -400,9 +393,9 @@ def test_a_killed_container_costs_no_result(stack: Stack) -> None:
 
 
 def test_scheduler_and_workers_are_shut_in(stack: Stack) -> None:
-    for service in ("scheduler", "worker"):
-        test_containers.test_no_process_has_power(stack, service)
-        test_containers.test_the_root_of_a_container_is_read_only(stack, service)
+    for service, user in (("scheduler", "57439"), ("worker", str(stack.owner))):
+        wait(lambda service=service, user=user: stack.powers(service) == {(user, *POWERLESS)}, 60)
+        assert "Read-only" in stack.compose("exec", "-T", service, "touch", "/etc/hosts.new", check=False)
         rooms = stack.inspect(service, "{{range $name, $_ := .NetworkSettings.Networks}}{{$name}} {{end}}")
         assert rooms == f"{stack.folder.name}_lab"
     ports = json.loads(stack.inspect("scheduler", "{{json .NetworkSettings.Ports}}"))

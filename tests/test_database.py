@@ -21,7 +21,7 @@ import pyarrow as pa
 import pyarrow.parquet
 import pytest
 import takehome
-from frames import ODD_TEXTS, frames
+from frames import ODD_TEXTS, frames, odd_file
 from hypothesis import HealthCheck, given, settings
 from psycopg2.extensions import connection as Connection  # noqa: N812
 from takehome.database import engine, load_static, read_table
@@ -29,7 +29,6 @@ from takehome.reading import read_arrow
 from takehome.schema import RowSchema
 
 REAL = Path(os.environ.get("REAL_BIRTHS", "/work/shared/data/births.csv.gz"))
-HEADER = "texts,codes,whole,gaps,big,decimal,yes,maybe,day,moment,zoned,empty\n"
 
 
 @pytest.fixture
@@ -50,22 +49,6 @@ def do(database: Connection, command: str) -> None:
     """Run a command that gives no rows."""
     with database.cursor() as cursor:
         cursor.execute(command)
-
-
-def odd_file(ending: str = "\n") -> str:
-    """Return a CSV text in which every trap of the reading rule is set."""
-    rows = []
-    for i, text in enumerate(ODD_TEXTS):
-        quoted = '"' + text.replace('"', '""') + '"'
-        whole, big, gap = i - 3, 2**53 + 1 + i, "" if i % 3 else i
-        maybe = "" if i % 2 else "true"
-        rows.append(
-            f"{quoted},00{i},{whole},{gap},{big},{i / 7!r},{'true' if i % 2 else 'false'},{maybe},"
-            f"2024-02-{i + 1:02d},2024-02-28 23:59:{i:02d}.000001,2024-02-28T23:59:{i:02d}+02:00,"
-        )
-    rows.append('"",000,0,,0,0.5,true,,,,,')
-    rows.append(",000,0,,0,0.5,true,,,,,")
-    return HEADER.replace("\n", ending) + ending.join(rows) + ending
 
 
 @pytest.mark.parametrize(("mark", "ending"), [("", "\n"), ("", "\r\n"), ("\ufeff", "\n"), ("\ufeff", "\r\n")])

@@ -21,6 +21,7 @@ import pytest
 import requests
 import statsmodels.api as sm
 import vega_datasets
+from browsing import field as labelled
 from browsing import visit
 from IPython.core.interactiveshell import InteractiveShell
 from playwright.sync_api import Browser, Page, expect
@@ -200,7 +201,7 @@ def submit(page: Page, title: str, columns: dict[str, Any], row: dict[str, Any],
 
 def fill(page: Page, name: str, column: dict[str, Any], value: Any) -> None:
     """Give the widget of a column a value."""
-    field = page.get_by_label(re.compile(rf"^(`+ ?)?{re.escape(name)}( ?`+)?$")).first
+    field = labelled(page, name)
     field.scroll_into_view_if_needed()  # a list of options opens only where its field is seen
     if column["x-kind"] == "boolean" and not isinstance(column["type"], list):
         if field.is_checked() != value:

@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_containers import OWNERS, Stack, clone  # noqa: F401  # `clone` is a fixture
+from stack import OWNERS, Stack
 
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def inside(need: Any, clone: Callable[[int], Stack]) -> Callable[..., str]:  # noqa: F811
+def inside(need: Any, clone: Callable[[int], Stack]) -> Callable[..., str]:
     """Open a clone as its owner; return a function that runs a command in there."""
     program = shutil.which("devcontainer")
     need("devcontainer", program is not None, "no devcontainer on the PATH: npm install --global @devcontainers/cli")

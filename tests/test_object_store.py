@@ -20,10 +20,10 @@ import pytest
 import takehome
 from object_store import ObjectStore, serving
 from obstore.store import from_url
+from serving import Load, choose, eventually, running, save
 from sklearn.linear_model import LinearRegression
 from takehome.errors import TakehomeError
 from takehome.settings import open_store
-from test_serving import Load, choose, eventually, running, save
 
 FILES = ("model.joblib", "model.json")
 TAKEHOME = Path(sys.executable).with_name("takehome")

@@ -18,12 +18,11 @@ import httpx
 import psycopg2
 import pytest
 import websocket
-from browsing import visit
+from browsing import CURL, SOON, choose, picture, submit, visit
 from playwright.sync_api import Page, expect
+from stack import OWNERS, POWERLESS, ROOT, Stack, wait
 from takehome import keyring
 from takehome.errors import TakehomeError
-from test_browser import CURL, SOON, choose, picture, submit
-from test_containers import OWNERS, ROOT, Stack, clone, powers, wait  # noqa: F401  # `clone` is a fixture
 
 pytestmark = pytest.mark.slow
 
@@ -111,7 +110,7 @@ class Public(Stack):
 
 
 @pytest.fixture(scope="module")
-def public(clone: Callable[[int], Stack], free_port: Callable[[], int]) -> Iterator[Public]:  # noqa: F811
+def public(clone: Callable[[int], Stack], free_port: Callable[[], int]) -> Iterator[Public]:
     """Type what the README says: make secrets, then `up` with the overlay."""
     made = clone(OWNERS[-1])
     ports = made.ports | {"PUBLIC_HTTPS": free_port(), "PUBLIC_HTTP": free_port()}
@@ -159,7 +158,7 @@ def test_only_the_door_is_published_and_it_speaks_tls(public: Public) -> None:
 
 @pytest.mark.parametrize("service", ["caddy", "streamlit"])
 def test_who_reads_secrets_is_the_owner_without_power(public: Public, service: str) -> None:
-    assert powers(public, service) == {(str(public.owner), *["0" * 16] * 5, "1")}
+    assert public.powers(service) == {(str(public.owner), *POWERLESS)}
 
 
 @pytest.mark.parametrize("path", ["/", "/jupyter/api", "/api/schema", "/api/health"])

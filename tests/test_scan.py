@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 import pytest
 import takehome
 from distributed import Client, LocalCluster
-from frames import frames
+from frames import frames, odd_file
 from hypothesis import HealthCheck, given, settings
 from object_store import ObjectStore
 from sklearn.dummy import DummyClassifier
@@ -29,7 +29,6 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from takehome.scanning import counted, cuts, parquet_file, table
-from test_database import odd_file
 
 ROWS = 5_000
 

@@ -5,8 +5,9 @@ import json
 import logging
 import os
 import time
-from collections import deque
-from threading import Event, Thread
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 
 from takehome.metadata import Metadata
 from takehome.rows import Finding
@@ -19,13 +20,13 @@ from app.texts import Text
 
 log = logging.getLogger("uvicorn.error")
 
-_GATHER_SECONDS = 0.2  # a thread woken by each request would cost more than the writing
 _FLUSH_SECONDS = 2
+_MOST_ROWS_HERE = 256  # are encoded on the event loop: a thread would only take turns with it
 _TURN_ROWS = 64
 
 
 class PredictionLog:
-    """Takes answers on the event loop; two threads turn them into lines, and write these to PostgreSQL.
+    """Takes answers on the event loop; a thread writes them to PostgreSQL, as lines that another makes of many rows.
 
     Each process of the API has its own, with its own connection. Where PostgreSQL is, the PG* variables say.
 
@@ -41,19 +42,17 @@ class PredictionLog:
             log.info("PGHOST is not set: predictions are not logged.")
         self._account = Account(most_rows)
         self._writer = Writer(self._account, most_bytes)
-        self._answered: deque[Answered] = deque()
-        self._closing = Event()
-        self._encoder = Thread(target=self._encode, name="prediction log encoder", daemon=True)
+        self._answered: list[Answered] = []
+        self._encoder = ThreadPoolExecutor(1, "prediction log encoder")
 
     async def start(self) -> None:
         """Begin to write."""
         if self._on:
-            self._encoder.start()
             self._writer.start()
 
     async def stop(self) -> None:
         """Write what is waiting, for two seconds at most; the rest is dropped."""
-        self._closing.set()
+        self._encoder.submit(self._writer.finish)
         deadline = time.monotonic() + _FLUSH_SECONDS
         while self._writer.is_alive() and time.monotonic() < deadline:
             await asyncio.sleep(0.01)
@@ -64,18 +63,22 @@ class PredictionLog:
         self,
         request_id: str,
         version: str,
-        rows: list[Row],
+        rows: Sequence[Row | bytes],
         answers: list[Text],
         warnings: list[list[Finding]] | None = None,
     ) -> None:
-        """Log a request that was answered; returns within microseconds, whatever PostgreSQL does.
+        """Log a request that was answered, whatever PostgreSQL does.
 
         Parameters
         ----------
-        rows, answers, warnings : n of each, or no warnings; they are read later, and must not change.
+        rows, answers, warnings : n of each, or no warnings; they are read later, and must not change. A row may be the
+            JSON text that was sent.
         """
-        if self._on and self._account.enter(len(rows)):
-            self._answered.append(Answered(int(1000 * time.time()), request_id, version, rows, answers, warnings))
+        if not self._on:
+            return
+        if not self._answered:  # what was predicted together is logged together
+            asyncio.get_running_loop().call_soon(self._log)
+        self._answered.append(Answered(request_id, version, rows, answers, warnings))
 
     def describe(self, metadata: Metadata) -> None:
         """Store the model's profile, which the drift of its predictions is measured against."""
@@ -85,23 +88,22 @@ class PredictionLog:
                 [(metadata.version, position, name, json.dumps(profile)) for position, (name, profile) in columns]
             )
 
-    def _encode(self) -> None:
-        """Turn answers into lines, though PostgreSQL may keep the writer waiting: only lines have a known size."""
-        while not self._closing.wait(_GATHER_SECONDS):
-            self._encode_all()
-        self._encode_all()
-        self._writer.finish()
+    def _log(self) -> None:
+        answered, self._answered = self._answered, []
+        rows = sum(len(one.rows) for one in answered)
+        if not self._account.enter(rows):
+            return
+        if rows > _MOST_ROWS_HERE:
+            self._encoder.submit(self._encode, time.time(), answered)
+        else:
+            self._encode(time.time(), answered)
 
-    def _encode_all(self) -> None:
-        turn = 0
-        while self._answered:
-            for line in lines(self._answered.popleft()):
-                if line is None:
-                    self._account.dropped(1, "a row can't be written as JSON.")
-                else:
-                    self._writer.offer(line)
-                turn += 1
-                if turn % _TURN_ROWS == 0:
-                    time.sleep(0)  # the event loop has its turn
-        if turn:
-            self._writer.wake()
+    def _encode(self, at: float, answered: list[Answered]) -> None:
+        encoded = lines(at, answered)
+        while turn := list(islice(encoded, _TURN_ROWS)):
+            written = [line for line in turn if line is not None]
+            if len(written) < len(turn):
+                self._account.dropped(len(turn) - len(written), "a row can't be written as JSON.")
+            self._writer.offer(b"".join(written))
+            if len(turn) == _TURN_ROWS:
+                time.sleep(0)  # others have their turn

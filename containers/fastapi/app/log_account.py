@@ -33,9 +33,8 @@ class Account:
             fits = self.waiting + rows <= self.most_rows
             if fits:
                 self.waiting += rows
-        if fits:
-            WAITING.inc(rows)
-        else:
+        WAITING.set(self.waiting)
+        if not fits:
             self._dropped.inc(rows)
             self.tell(f"Predictions are dropped from the log: {self.most_rows:,} rows are waiting already.")
         return fits
@@ -57,6 +56,7 @@ class Account:
     def failed(self, reason: str, detail: str) -> None:
         """An attempt has failed, and will be made again."""
         FAILURES.labels(reason).inc()
+        WAITING.set(self.waiting)
         self.tell(f"Predictions can't be logged ({detail}). They are answered, wait in memory, and are logged later.")
 
     def tell(self, message: str) -> None:
@@ -68,4 +68,4 @@ class Account:
     def _leave(self, rows: int) -> None:
         with self._lock:
             self.waiting -= rows
-        WAITING.dec(rows)
+        WAITING.set(self.waiting)

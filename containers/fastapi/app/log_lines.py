@@ -2,10 +2,9 @@
 
 import re
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
-from functools import lru_cache
-from itertools import repeat
+from itertools import count
 from typing import Any, NamedTuple
 
 from pydantic_core import from_json, to_json
@@ -14,67 +13,73 @@ from takehome.schema import Row
 
 from app.texts import Text
 
-PREDICTIONS = "predictions (id, at, request_id, model_version, row, prediction, probabilities, warnings)"
+COPY = (
+    "COPY predictions (id, at, request_id, model_version, row, prediction, probabilities, warnings)"
+    " FROM STDIN (NULL '')"
+)
 
-_NULL = rb"\N"
+_RUN = f"7{secrets.token_hex(2)[:3]}8{secrets.token_hex(4)[:7]}"  # of this process
+_NUMBERS = count()
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 
 
 class Answered(NamedTuple):
-    """A request that was answered: a text for each row, and its warnings where there are any.
+    """A request that was answered: a text for each answer, and the warnings of each where there are any.
 
-    `at` is in milliseconds since 1970.
+    A row that is bytes is the JSON text that was sent, which costs less than to write its values again.
     """
 
-    at: int
     request_id: str
     version: str
-    rows: list[Row]
+    rows: Sequence[Row | bytes]
     answers: list[Text]
     warnings: list[list[Finding]] | None
 
 
-def lines(answered: Answered) -> Iterator[bytes | None]:
-    """Give a line for each row, or None for one that no JSON can hold.
+def lines(at: float, answered: Iterable[Answered]) -> Iterator[bytes | None]:
+    """Give a line for each row, or None for one that no JSON can hold; `at` is in seconds since 1970.
 
-    The id is made here, ordered by time (UUID version 7): a batch whose COMMIT was never acknowledged can be sent
-    again, and what is there already is then refused, not doubled.
+    The id is made here, ordered by time (UUID version 7 with a counter, RFC 9562, 6.2): a batch whose COMMIT was never
+    acknowledged can be sent again, and what is there already is then refused, not doubled.
     """
-    time, milliseconds = _moment(answered.at)
-    request = f"{time}\t{answered.request_id}\t{answered.version}"  # neither holds what COPY would read otherwise
-    warnings = map(to_json, answered.warnings) if answered.warnings else repeat(b"[]")
-    for row, answer, found in zip(answered.rows, answered.answers, warnings, strict=False):
-        try:
-            yield _line(f"{_id(milliseconds)}\t{request}".encode(), row, (*answer, found))
-        except (ValueError, TypeError, RecursionError):
-            yield None
+    time, milliseconds = datetime.fromtimestamp(at, UTC).isoformat(), f"{int(1000 * at):012x}"
+    for request_id, version, rows, answers, warnings in answered:
+        for i, row in enumerate(rows):
+            number = f"{_RUN}{next(_NUMBERS) & 0xFFFFFFFF:08x}"
+            start = f"{milliseconds}{number}\t{time}\t{request_id}\t{version}\t".encode()
+            try:
+                yield start + _columns(row, *answers[i], to_json(warnings[i]) if warnings else b"[]")
+            except (ValueError, TypeError, RecursionError):
+                yield None
 
 
-@lru_cache(1)
-def _moment(at: int) -> tuple[str, str]:
-    """Return a time as PostgreSQL reads it, and as an id begins; many requests are answered in one millisecond."""
-    return datetime.fromtimestamp(at / 1000, UTC).isoformat(), f"{at:012x}"
-
-
-def _id(milliseconds: str) -> str:
-    noise = secrets.token_hex(9)
-    return f"{milliseconds}7{noise[:3]}8{noise[3:]}"
-
-
-def _line(start: bytes, row: Row, texts: tuple[bytes | None, ...]) -> bytes:
+def _columns(row: Row | bytes, *answer: bytes | None) -> bytes:
+    """Return a row and its answer as COPY takes them: backslashes twice."""
     try:
-        line = _joined(start, (_json(row), *texts))
+        text = _joined(_as_sent(row) if isinstance(row, bytes) else _json(row), *answer)
     except ValueError:  # half a surrogate pair
-        line = b""
-    if not line or rb"\u0000" in line:
-        storable = (None if text is None else _json(_storable(from_json(text))) for text in texts)
-        line = _joined(start, (_json(_storable(row)), *storable))
-    return line
+        text = _storable_columns(row, *answer)
+    if b"\\" not in text:
+        return text
+    if rb"\u0000" in text:
+        text = _storable_columns(row, *answer)
+    return text.replace(b"\\", rb"\\")
 
 
-def _joined(start: bytes, texts: tuple[bytes | None, ...]) -> bytes:
-    escaped = (_NULL if text is None else text.replace(b"\\", rb"\\") for text in texts)
-    return b"\t".join((start, *escaped)) + b"\n"
+def _joined(row: bytes, prediction: bytes, probabilities: bytes | None, warnings: bytes) -> bytes:
+    return b"%b\t%b\t%b\t%b\n" % (row, prediction, probabilities or b"", warnings)
+
+
+def _storable_columns(row: Row | bytes, *answer: bytes | None) -> bytes:
+    storable = (None if text is None else _json(_storable(from_json(text))) for text in answer)
+    return _joined(_json(_storable(from_json(row) if isinstance(row, bytes) else row)), *storable)
+
+
+def _as_sent(text: bytes) -> bytes:
+    """Return a JSON text on one line; numbers that may be too small for PostgreSQL as what they were read as."""
+    if b"e-" in text or (b"E" in text and b"E-" in text):
+        return _json(from_json(text))
+    return text.translate(None, b"\n\r\t")
 
 
 def _json(value: Any) -> bytes:

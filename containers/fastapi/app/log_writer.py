@@ -1,7 +1,6 @@
 """The thread that copies lines into PostgreSQL, and the only one that PostgreSQL can keep waiting."""
 
 from collections import deque
-from collections.abc import Iterator
 from contextlib import suppress
 from io import BytesIO
 from threading import Event, Lock, Thread
@@ -11,12 +10,10 @@ import psycopg2
 from psycopg2 import errors, extensions
 
 from app.log_account import Account
-from app.log_lines import PREDICTIONS
+from app.log_lines import COPY
 
-Batch = list[bytes]
-
-_BATCH_ROWS = 5_000
 _BATCH_BYTES = 4 << 20
+_GATHER_SECONDS = 0.2  # a transaction costs as much as hundreds of rows
 _PAUSES = (0.2, 0.5, 1, 2, 4)  # seconds, after failures in a row
 _SESSION: dict[str, Any] = {
     "application_name": "takehome prediction log",
@@ -50,29 +47,27 @@ class Writer(Thread):
         self._lines: deque[bytes] = deque()
         self._bytes = 0
         self._lock = Lock()
-        self._batches: list[Batch] = []  # taken and not settled, the next one last; never regrouped, see `_send`
+        self._batches: list[bytes] = []  # taken and not settled, the next one last; never regrouped, see `_send`
         self._profile: list[tuple] = []
         self._described: list[tuple] | None = None  # what was written on this connection
         self._connection: extensions.connection | None = None
         self._wake, self._last = Event(), Event()
 
-    def offer(self, line: bytes) -> None:
-        """Take a line, or drop it where too much is waiting."""
+    def offer(self, lines: bytes) -> None:
+        """Take lines, or drop them where too much is waiting."""
         with self._lock:
-            fits = self._bytes + len(line) <= self._most_bytes
+            fits = self._bytes + len(lines) <= self._most_bytes
             if fits:
-                self._bytes += len(line)
-                self._lines.append(line)
+                self._bytes += len(lines)
+                self._lines.append(lines)
         if not fits:
-            self._account.dropped(1, f"{self._most_bytes / 1e6:.0f} MB are waiting already.")
+            self._account.dropped(_rows(lines), f"{self._most_bytes / 1e6:.0f} MB are waiting already.")
+        elif not self._wake.is_set():
+            self._wake.set()
 
     def describe(self, profile: list[tuple]) -> None:
         """Take the rows of `model_profiles` for the model being served."""
         self._profile = profile
-        self._wake.set()
-
-    def wake(self) -> None:
-        """Say that there is something to write."""
         self._wake.set()
 
     def finish(self) -> None:
@@ -88,6 +83,7 @@ class Writer(Thread):
                 self._last.wait(_PAUSES[min(failures, len(_PAUSES)) - 1])
             else:
                 self._wake.wait()
+                self._last.wait(_GATHER_SECONDS)
             self._wake.clear()
             failures = 0 if self._write() else failures + 1
         self._hang_up()
@@ -120,45 +116,43 @@ class Writer(Thread):
             self._failed(error)
         self._described = profile
 
-    def _next(self) -> Batch | None:
-        if not self._batches and (batch := list(self._take())):
-            self._batches.append(batch)
+    def _next(self) -> bytes | None:
+        if not self._batches and self._lines:
+            self._batches.append(self._take())
         return self._batches[-1] if self._batches else None
 
-    def _take(self) -> Iterator[bytes]:
-        size = 0
-        for _ in range(_BATCH_ROWS):
-            if not self._lines or size > _BATCH_BYTES:
-                return
-            line = self._lines.popleft()
-            size += len(line)
-            yield line
+    def _take(self) -> bytes:
+        taken, size = [], 0
+        while self._lines and size < _BATCH_BYTES:
+            taken.append(self._lines.popleft())
+            size += len(taken[-1])
+        return b"".join(taken)
 
-    def _send(self, connection: extensions.connection, batch: Batch) -> None:
+    def _send(self, connection: extensions.connection, batch: bytes) -> None:
         """Commit a batch, or halve it until the row that PostgreSQL refuses is alone.
 
         A batch that is there already was committed when the connection broke before the answer came.
         """
         try:
             with connection, connection.cursor() as cursor:
-                cursor.copy_expert(f"COPY {PREDICTIONS} FROM STDIN", BytesIO(b"".join(batch)), size=1 << 16)
+                cursor.copy_expert(COPY, BytesIO(batch), size=1 << 16)
         except errors.UniqueViolation:
             pass
         except _POISON as error:
-            if len(batch) > 1:
-                middle = len(batch) // 2
-                self._batches[-1:] = [batch[middle:], batch[:middle]]
+            if (rows := _rows(batch)) > 1:
+                lines = batch.splitlines(keepends=True)
+                self._batches[-1:] = [b"".join(lines[rows // 2 :]), b"".join(lines[: rows // 2])]
                 return
             self._settle(batch)
             self._account.dropped(1, f"PostgreSQL refuses the row: {_first_line(error)}.")
             return
         self._settle(batch)
-        self._account.logged(len(batch))
+        self._account.logged(_rows(batch))
 
-    def _settle(self, batch: Batch) -> None:
+    def _settle(self, batch: bytes) -> None:
         self._batches.pop()
         with self._lock:
-            self._bytes -= sum(map(len, batch))
+            self._bytes -= len(batch)
 
     def _failed(self, error: BaseException) -> None:
         if isinstance(error, psycopg2.InterfaceError) and error.__context__:
@@ -174,3 +168,7 @@ class Writer(Thread):
 
 def _first_line(error: BaseException) -> str:
     return str(error).strip().partition("\n")[0]
+
+
+def _rows(lines: bytes) -> int:
+    return lines.count(b"\n")

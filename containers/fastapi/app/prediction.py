@@ -5,6 +5,7 @@ A plain ASGI application: FastAPI's own way in and out costs as much again as al
 
 import asyncio
 import json
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -77,6 +78,7 @@ class Prediction:
             served = self._registry.served
             if served is None:
                 raise HTTPException(503, self._registry.reason, {"Retry-After": "2"})
+            rows: Sequence[Row | bytes]
             if kept := served.seen(content):
                 _count(SEEN, served.version).inc()
                 rows, answers, warnings, answered = [kept.row], [kept.answer], None, kept.content
@@ -85,6 +87,7 @@ class Prediction:
                 rows, answers, answered = job.rows, job.answers, await self._answered(job, receive)
                 warnings = job.warnings
                 if not job.many and warnings is None:
+                    rows = [content] if served.model.reader.verbatim else rows
                     served.keep(content, Kept(rows[0], answers[0], answered))
             _count(ROWS, served.version).inc(len(rows))
             if options.log:

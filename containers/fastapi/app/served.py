@@ -18,9 +18,9 @@ MOST_KEPT_BYTES = 4_000  # a longer body is not kept
 
 
 class Kept(NamedTuple):
-    """A row that was answered."""
+    """A row that was answered, as it is logged."""
 
-    row: Row
+    row: Row | bytes
     answer: Text
     content: bytes
 
@@ -69,7 +69,7 @@ class Served:
 
     def seen(self, content: bytes) -> Kept | None:
         """Return what a body was answered with before, if that was kept."""
-        return self._kept.get(content)
+        return self._kept.get(content) if len(content) <= MOST_KEPT_BYTES else None
 
     def keep(self, content: bytes, kept: Kept) -> None:
         """Keep an answer that the estimator would give again; the oldest makes room."""

@@ -62,7 +62,7 @@ async def read(scope: Scope, receive: Receive, room: Room) -> bytes:
 
 
 async def _read_on(receive: Receive, room: Room) -> bytes:
-    content, taken, more = bytearray(), 0, True
+    chunks, taken, more = [], 0, True
     try:
         while more:
             message = await receive()
@@ -73,11 +73,11 @@ async def _read_on(receive: Receive, room: Room) -> bytes:
                 raise _too_large()
             room.take(len(chunk))
             taken += len(chunk)
-            content += chunk
+            chunks.append(chunk)
     except BaseException:
         room.leave(taken)
         raise
-    return bytes(content)
+    return b"".join(chunks)
 
 
 def _too_large() -> HTTPException:

@@ -78,7 +78,7 @@ class PredictionLog:
             return
         if not self._answered:  # what was predicted together is logged together
             asyncio.get_running_loop().call_soon(self._log)
-        self._answered.append(Answered(request_id, version, rows, answers, warnings))
+        self._answered.append((request_id, version, rows, answers, warnings))
 
     def describe(self, metadata: Metadata) -> None:
         """Store the model's profile, which the drift of its predictions is measured against."""
@@ -90,7 +90,7 @@ class PredictionLog:
 
     def _log(self) -> None:
         answered, self._answered = self._answered, []
-        rows = sum(len(one.rows) for one in answered)
+        rows = sum(len(each) for _, _, each, _, _ in answered)
         if not self._account.enter(rows):
             return
         if rows > _MOST_ROWS_HERE:

@@ -5,7 +5,7 @@ import secrets
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from itertools import count
-from typing import Any, NamedTuple
+from typing import Any
 
 from pydantic_core import from_json, to_json
 from takehome.rows import Finding
@@ -14,26 +14,18 @@ from takehome.schema import Row
 from app.texts import Text
 
 COPY = (
-    "COPY predictions (id, at, request_id, model_version, row, prediction, probabilities, warnings)"
+    "COPY predictions (at, id, request_id, model_version, row, prediction, probabilities, warnings)"
     " FROM STDIN (NULL '')"
 )
+Answered = tuple[str, str, Sequence[Row | bytes], list[Text], list[list[Finding]] | None]
+"""Request id and version, then each row, its answer, and its warnings where there are any.
+
+A row that is bytes is the JSON text that was sent, which costs less than to write its values again.
+"""
 
 _RUN = f"7{secrets.token_hex(2)[:3]}8{secrets.token_hex(4)[:7]}"  # of this process
 _NUMBERS = count()
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
-
-
-class Answered(NamedTuple):
-    """A request that was answered: a text for each answer, and the warnings of each where there are any.
-
-    A row that is bytes is the JSON text that was sent, which costs less than to write its values again.
-    """
-
-    request_id: str
-    version: str
-    rows: Sequence[Row | bytes]
-    answers: list[Text]
-    warnings: list[list[Finding]] | None
 
 
 def lines(at: float, answered: Iterable[Answered]) -> Iterator[bytes | None]:
@@ -42,37 +34,30 @@ def lines(at: float, answered: Iterable[Answered]) -> Iterator[bytes | None]:
     The id is made here, ordered by time (UUID version 7 with a counter, RFC 9562, 6.2): a batch whose COMMIT was never
     acknowledged can be sent again, and what is there already is then refused, not doubled.
     """
-    time, milliseconds = datetime.fromtimestamp(at, UTC).isoformat(), f"{int(1000 * at):012x}"
+    begin = f"{datetime.fromtimestamp(at, UTC).isoformat()}\t{int(1000 * at):012x}{_RUN}".encode()
     for request_id, version, rows, answers, warnings in answered:
+        request = f"{request_id}\t{version}".encode()  # neither holds what COPY would read otherwise
         for i, row in enumerate(rows):
-            number = f"{_RUN}{next(_NUMBERS) & 0xFFFFFFFF:08x}"
-            start = f"{milliseconds}{number}\t{time}\t{request_id}\t{version}\t".encode()
+            start = b"%b%08x\t%b" % (begin, next(_NUMBERS) & 0xFFFFFFFF, request)
             try:
-                yield start + _columns(row, *answers[i], to_json(warnings[i]) if warnings else b"[]")
+                yield _line(start, row, *answers[i], to_json(warnings[i]) if warnings else b"[]")
             except (ValueError, TypeError, RecursionError):
                 yield None
 
 
-def _columns(row: Row | bytes, *answer: bytes | None) -> bytes:
-    """Return a row and its answer as COPY takes them: backslashes twice."""
+def _line(start: bytes, row: Row | bytes, *answer: bytes | None) -> bytes:
     try:
-        text = _joined(_as_sent(row) if isinstance(row, bytes) else _json(row), *answer)
+        line = _joined(start, _as_sent(row) if isinstance(row, bytes) else _json(row), *answer)
     except ValueError:  # half a surrogate pair
-        text = _storable_columns(row, *answer)
-    if b"\\" not in text:
-        return text
-    if rb"\u0000" in text:
-        text = _storable_columns(row, *answer)
-    return text.replace(b"\\", rb"\\")
+        line = rb"\u0000"
+    if b"\\" in line and rb"\u0000" in line:
+        storable = (None if text is None else _json(_storable(from_json(text))) for text in answer)
+        line = _joined(start, _json(_storable(from_json(row) if isinstance(row, bytes) else row)), *storable)
+    return line.replace(b"\\", rb"\\")  # COPY wants them twice
 
 
-def _joined(row: bytes, prediction: bytes, probabilities: bytes | None, warnings: bytes) -> bytes:
-    return b"%b\t%b\t%b\t%b\n" % (row, prediction, probabilities or b"", warnings)
-
-
-def _storable_columns(row: Row | bytes, *answer: bytes | None) -> bytes:
-    storable = (None if text is None else _json(_storable(from_json(text))) for text in answer)
-    return _joined(_json(_storable(from_json(row) if isinstance(row, bytes) else row)), *storable)
+def _joined(start: bytes, row: bytes, prediction: bytes, probabilities: bytes | None, warnings: bytes) -> bytes:
+    return b"%b\t%b\t%b\t%b\t%b\n" % (start, row, prediction, probabilities or b"", warnings)
 
 
 def _as_sent(text: bytes) -> bytes:

@@ -5,12 +5,16 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+import pandas as pd
 from takehome.answers import Predictions, agree, predict, predicts_most_probable
 from takehome.artifact import Model
 from takehome.schema import Row
 
 from app.settings import settings
 from app.texts import Text, texts
+
+# Its image has no Arrow; where there is one, it takes longer to hand over a few rows of text than to predict them.
+pd.set_option("mode.string_storage", "python")
 
 MANY_ROWS = 1_000  # of which those that are equal are predicted once
 REPEATED = {"boolean", "category", "integer"}  # where all columns are of these kinds, many rows are equal

@@ -19,6 +19,7 @@ from typing import IO, Any
 
 import cloudpickle
 import joblib
+import pandas as pd
 
 from takehome.answers import Answer, agree, answer
 from takehome.errors import TakehomeError
@@ -179,6 +180,7 @@ def main() -> None:
     out = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     warnings.simplefilter("ignore")
+    pd.set_option("mode.string_storage", "python")  # as the API has it
     _limit()
     json.dump(_answers(Path(sys.argv[1]), json.load(sys.stdin)), out)
     out.flush()

@@ -1,9 +1,10 @@
 """The row schema: what one row of the training dataframe looks like, as JSON Schema 2020-12."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from operator import itemgetter
 from typing import Any, Self
 
 import numpy as np
@@ -143,7 +144,7 @@ class Column:
             return pd.CategoricalDtype(list(self.categories), self.ordered)
         return pd.api.types.pandas_dtype(self.dtype)
 
-    def to_array(self, values: list[Value]) -> Any:
+    def to_array(self, values: Sequence[Value]) -> Any:
         """Give validated JSON values the dtype that the estimator was trained on; an array of shape (n,)."""
         dtype = self._pandas_dtype
         if self.kind in _FORMATS:
@@ -218,7 +219,10 @@ class RowSchema:
 
     def to_frame(self, rows: list[Row]) -> pd.DataFrame:
         """Make validated rows the dataframe that the estimator was trained on; shape (len(rows), k)."""
-        return pd.DataFrame({c.name: c.to_array([row[c.name] for row in rows]) for c in self.columns})
+        names = [column.name for column in self.columns]
+        pick = itemgetter(*names, names[0])  # one more, since it gives no tuple for a lone name
+        values = list(zip(*map(pick, rows), strict=True)) or [()] * len(names)
+        return pd.DataFrame({c.name: c.to_array(sent) for c, sent in zip(self.columns, values, strict=False)})
 
     def to_rows(self, frame: pd.DataFrame) -> list[Row]:
         """Return rows of the training dataframe as JSON values, missing ones as None."""

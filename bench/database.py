@@ -23,7 +23,7 @@ SCHEMA = Path(__file__).parents[1] / "containers" / "postgres" / "schema.sql"
 
 @contextmanager
 def database() -> Iterator[dict[str, str]]:
-    """Run an empty PostgreSQL beside the load, and give the variables that lead the API to it."""
+    """Run an empty PostgreSQL beside the load, which goes first, and give the variables that lead the API to it."""
     port = free_port()
     with tempfile.TemporaryDirectory(prefix="takehome-") as folder:
         Path(folder).chmod(0o755)  # PostgreSQL may have to run as another user
@@ -33,7 +33,7 @@ def database() -> Iterator[dict[str, str]]:
             with Crew(held) as crew:
                 crew.start(
                     "postgres",
-                    [*pinned(LOAD_CORE), *cluster.command(port), "-c", "log_min_messages=fatal"],
+                    [*pinned(LOAD_CORE), "nice", "-n", "19", *cluster.command(port), "-c", "log_min_messages=fatal"],
                     env={"PATH": os.environ["PATH"]},
                     stop_signal=signal.SIGINT,
                     identity=cluster.identity(),

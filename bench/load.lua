@@ -1,16 +1,20 @@
 -- wrk's script: posts the lines of a file in turn and prints what happened as JSON.
--- Arguments: the file, the number that the first row that was never sent before gets, and for how many milliseconds
--- each client rests between an answer and its next request: in the mean, exponentially distributed; 0: not at all.
-local bodies, sent, unique = {}, 0, 0
+-- Arguments: the file, the number that the first row that was never sent before gets, the number of clients, and for
+-- how many milliseconds each rests between an answer and its next request: in the mean, exponentially distributed; 0: not
+-- at all. Those who rest begin after a second: to be let in all at once takes the server longer than to answer them.
+local bodies, sent, unique, begun = {}, 0, 0, 0
 
 function init(args)
   for line in io.lines(args[1]) do bodies[#bodies + 1] = line end
   unique = tonumber(args[2])
   wrk.headers["Content-Type"] = "application/json"
-  local rest = tonumber(args[3])
+  local clients, rest = tonumber(args[3]), tonumber(args[4])
   if rest > 0 then
     math.randomseed(unique)
-    function delay() return math.floor(0.5 - rest * math.log(1 - math.random())) end
+    function delay()
+      begun = begun + 1
+      return math.floor(0.5 - rest * math.log(1 - math.random())) + (begun <= clients and 1000 or 0)
+    end
   end
 end
 

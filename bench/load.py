@@ -4,7 +4,7 @@ import json
 import os
 import shutil
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from takehome.errors import TakehomeError
@@ -54,14 +54,16 @@ class Load:
         rest : how long a client waits between an answer and its next request: in the mean, exponentially; in s.
         """
         self._runs += 1
-        arguments = [str(bodies), str(self._runs * _UNIQUE_ROWS), str(1e3 * rest)]
+        arguments = [str(bodies), str(self._runs * _UNIQUE_ROWS), str(connections), str(1e3 * rest)]
         options = ["-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "60s", "-s", str(SCRIPT)]
         command = [*pinned(LOAD_CORE), "wrk", *options, url, "--", *arguments]
         return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
     def run(self, url: str, bodies: Path, connections: int, seconds: int, rest: float = 0) -> Sample:
-        """Send for so many seconds."""
-        return sample(self.start(url, bodies, connections, seconds, rest))
+        """Send for so many seconds; clients who rest begin after one more."""
+        wait = 1 if rest else 0
+        seen = sample(self.start(url, bodies, connections, wait + seconds, rest))
+        return replace(seen, seconds=seen.seconds - wait)
 
 
 def sample(wrk: subprocess.Popen[str]) -> Sample:

@@ -1,4 +1,4 @@
-"""What a batch takes of the processor inside the API, and a row of its log: printed as JSON.
+"""What batches of several sizes take of the processor inside the API: printed as JSON.
 
     python -m bench.capacity.batch MODELS_DIR ROWS_FILE
 
@@ -13,7 +13,6 @@ from itertools import cycle, islice
 from pathlib import Path
 from statistics import median
 
-from app.log_lines import Answered, lines
 from app.served import Served
 from takehome.artifact import load_model
 
@@ -22,14 +21,10 @@ REPEATS = 15
 
 
 def main(models: Path, file: Path) -> None:
-    """Time batches of several sizes, and the lines of the largest."""
+    """Time them."""
     served = Served(load_model(models_dir=models))
     rows = [*islice(cycle(json.loads(line) for line in file.read_text().splitlines()), max(SIZES))]
-    batches = [(size, _seconds(lambda size=size: served.answer(rows[:size]))) for size in SIZES]  # type: ignore[misc]
-    now, answers = int(1000 * time.time()), served.answer(rows)
-    each = [Answered(now, "0" * 32, served.version, [r], [a], None) for r, a in zip(rows, answers, strict=True)]
-    log = _seconds(lambda: [list(lines(answered)) for answered in each]) / len(rows)
-    print(json.dumps({"batches": batches, "log": log}))
+    print(json.dumps([(size, _seconds(lambda size=size: served.answer(rows[:size]))) for size in SIZES]))  # type: ignore[misc]
 
 
 def _seconds(work: Callable[[], object]) -> float:

@@ -1,6 +1,7 @@
 """What is measured here: costs of the API in processor time, its memory and its log, and how it does under load."""
 
 import json
+import math
 import os
 import subprocess
 import sys
@@ -22,6 +23,7 @@ from bench.running import Running
 from bench.workload import Workload
 
 SHARES = (0.3, 0.6, 0.9)  # of the most that it answers
+_SIGMAS = 2.326  # from the middle of a normal distribution to where 99 % are below
 _STORED = "SELECT pg_total_relation_size('predictions')::float8 / greatest(count(*), 1) FROM predictions"
 
 
@@ -82,48 +84,48 @@ class Measurement:
         """Measure so many times, on rows of which none comes twice."""
         with ExitStack() as stack:
             where = stack.enter_context(database())
-            bare = stack.enter_context(Running(ours(), workload))
-            whole = stack.enter_context(Running(ours("with the log", PREDICTION_LOG="on", **where), workload))
-            for running in (bare, whole):
-                running.prove()
-            return [self._round(f"round {i + 1} of {number}", bare, whole, where) for i in range(number)]
+            running = stack.enter_context(Running(ours("with the log", PREDICTION_LOG="on", **where), workload))
+            running.prove()
+            return [self._round(f"round {i + 1} of {number}", running, where) for i in range(number)]
 
-    def _round(self, name: str, bare: Running, whole: Running, where: dict[str, str]) -> Round:
+    def _round(self, name: str, running: Running, where: dict[str, str]) -> Round:
         self.tell(f"{name}: what a request costs")
         others = psutil.cpu_percent(1) / 100
-        costs = self._costs(bare)
+        costs = self._costs(running)
+        _settle(where)
         self.tell(f"{name}: the most that it answers, and its log")
-        maximum, database_seconds = self._logged(whole, where)
+        maximum, database_seconds = self._logged(running, where)
         checks = []
         for share in SHARES:
             self.tell(f"{name}: {100 * share:.0f} % of {maximum.rate:,.0f} requests/s")
             rest = self.clients / (share * maximum.rate)
-            checks.append(Check(share, rest, self._ask(whole, self.clients, rest)))
+            checks.append(Check(share, rest, self._ask(running, self.clients, rest)))
             _settle(where)
-        memory = float(psutil.Process(whole.pid).memory_full_info().uss)
-        footprint = Footprint(memory, ask(where, _STORED), database_seconds, _sent(whole))
+        memory = float(psutil.Process(running.pid).memory_full_info().uss)
+        footprint = Footprint(memory, ask(where, _STORED), database_seconds, _sent(running))
         return Round(others, costs, maximum, checks, footprint)
 
     def _costs(self, running: Running) -> Costs:
         """Take a batch's cost from two loads: alone, a request pays for a whole batch; among many for hardly any."""
-        found = _batches(running)
-        sizes, seconds = np.array(found["batches"], dtype=float).T
+        sizes, seconds = np.array(_batches(running), dtype=float).T
         row = max(0.0, float(np.polyfit(sizes, seconds, 1)[0]))
-        alone, among = (self._each(running, clients) for clients in (1, self.clients))
+        (alone, one), (among, _) = (self._each(running, clients, "?log=false") for clients in (1, self.clients))
+        log = max(0.0, self._each(running, self.clients)[0] - among)
+        spread = math.log(one.p99 / one.p50) / _SIGMAS
         together = self.clients / 2  # in a batch or waiting for the next; of a batch's cost each pays next to nothing
         batch = max(0.0, (alone - among) / (1 - 1 / together))
-        return Costs(request=max(0.0, alone - batch - row), batch=batch, row=row, log=found["log"])
+        return Costs(request=max(0.0, alone - batch - row), batch=batch, row=row, log=log, spread=spread)
 
-    def _each(self, running: Running, clients: int) -> float:
-        """Return the processor time of a request, in seconds."""
+    def _each(self, running: Running, clients: int, query: str = "") -> tuple[float, Sample]:
+        """Return the processor time of a request, in seconds, and what the clients saw."""
         process = psutil.Process(running.pid)
         before = process.cpu_times()
-        sample = self._ask(running, clients)
+        sample = self._ask(running, clients, query=query)
         after = process.cpu_times()
-        return (after.user + after.system - before.user - before.system) / sample.answers
+        return (after.user + after.system - before.user - before.system) / sample.answers, sample
 
-    def _ask(self, running: Running, clients: int, rest: float = 0) -> Sample:
-        sample = self.load.run(running.url(), running.bodies(), clients, self.seconds, rest)
+    def _ask(self, running: Running, clients: int, rest: float = 0, query: str = "") -> Sample:
+        sample = self.load.run(running.url() + query, running.bodies(), clients, self.seconds, rest)
         if not sample.answers:
             raise TakehomeError(f"The API answered nothing within {self.seconds} s. Measure longer: --seconds.")
         return sample
@@ -138,7 +140,7 @@ class Measurement:
         return sample, (spent(where) - seconds) / written
 
 
-def _batches(running: Running) -> dict:
+def _batches(running: Running) -> list:
     """Return what batches of several sizes take, on the server's core."""
     folder = running.workload.folder
     done = subprocess.run(

@@ -12,20 +12,22 @@ import simpy
 from simpy.events import Event
 
 SWITCH = 0.005  # seconds that a thread holds the interpreter while another wants it
-GATHER_LOG = 0.2  # seconds
-LOG_ROWS = 64  # after which the others have their turn
 SEED = 7
 Steps = Generator[Event, Any, None]
 
 
 @dataclass(frozen=True)
 class Costs:
-    """What a request of one row takes of the core, in seconds: a batch of n rows takes `batch + n * row`."""
+    """What a request of one row takes of the core, in seconds: a batch of n rows takes `batch + n * row`.
+
+    No two batches take the same: `spread` is the standard deviation of the logarithm of what one takes.
+    """
 
     request: float
     batch: float
     row: float
     log: float
+    spread: float = 0
 
 
 @dataclass(frozen=True)
@@ -34,10 +36,11 @@ class Bounds:
 
     Attributes
     ----------
-    here, moment : rows and seconds of a batch that is predicted on the event loop itself.
+    here, moment : rows and seconds of a batch that is predicted, and logged, on the event loop itself.
     waiting : requests; what comes then gets 503.
     rows : of a batch.
-    patience : seconds that a batch waits for one more of those who were answered together, at most.
+    patience : seconds that a batch waits for one more of those who were answered together, at most; `longest` times as
+        long for all of them.
     """
 
     here: int = 256
@@ -45,6 +48,7 @@ class Bounds:
     waiting: int = 2_000
     rows: int = 10_000
     patience: float = 0.002
+    longest: int = 4
 
 
 @dataclass
@@ -56,14 +60,12 @@ class Seen:
     times : of each answer, in s.
     refused : requests that got 503.
     batches : rows of each.
-    unlogged : rows that wait for the log at the end.
     """
 
     seconds: float
     times: list[float] = field(default_factory=list)
     refused: int = 0
     batches: list[int] = field(default_factory=list)
-    unlogged: int = 0
 
     @property
     def rate(self) -> float:
@@ -85,19 +87,20 @@ class Replica:
     """One process of the API on one core.
 
     The event loop reads and answers, half of a request's cost each; the model predicts all that wait once it is free,
-    on the loop what takes a moment, else in its thread; the log's thread turns answers into lines. They share the core
-    as threads share CPython: each has it until it has nothing to do, or for `SWITCH` seconds where another wants it.
+    on the loop what takes a moment, else in its thread, and so the log. They share the core as threads share CPython:
+    each has it until it has nothing to do, or for `SWITCH` seconds where another wants it.
     """
 
     def __init__(self, environment: simpy.Environment, costs: Costs, bounds: Bounds, seen: Seen) -> None:
         self._environment, self._costs, self._bounds, self._seen = environment, costs, bounds, seen
+        self._chance = random.Random(SEED)
         self._core = simpy.Resource(environment)
         self._tasks: deque[tuple[float, Callable[[], Any]]] = deque()  # of the event loop
         self._waiting: deque[Event] = deque()
         self._company, self._patience = 1, 0.0
         self._task_came = environment.event()
         self._awaited, self._enough = 1, environment.event()
-        for work in (self._turn, self._predict, self._log):
+        for work in (self._turn, self._predict):
             environment.process(work())
 
     def ask(self) -> Steps:
@@ -142,16 +145,20 @@ class Replica:
             yield self._done_by_loop(0)  # soon, not now: what was read in the same turn goes along
             batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), self._bounds.rows))]
             seconds = self._costs.batch + len(batch) * self._costs.row
+            seconds *= self._chance.lognormvariate(0, self._costs.spread)
             if len(batch) <= self._bounds.here and seconds < self._bounds.moment:
                 yield self._done_by_loop(seconds)
             else:
                 yield from self._work(seconds)
             self._seen.batches.append(len(batch))
-            self._seen.unlogged += len(batch)
             self._patience = min(seconds / 4, self._bounds.patience)
             self._company = len(batch) + len(self._waiting)
             for answered in batch:
                 self._later(self._costs.request / 2, partial(answered.succeed, True))
+            if len(batch) <= self._bounds.here:
+                self._done_by_loop(len(batch) * self._costs.log)
+            else:
+                self._environment.process(self._work(len(batch) * self._costs.log))
 
     def _done_by_loop(self, seconds: float) -> Event:
         done = self._environment.event()
@@ -162,21 +169,15 @@ class Replica:
         """Wait for the first, and as long as others come back with whom it was answered."""
         if not self._waiting:
             yield self._until(1)
+        until = self._environment.now + self._bounds.longest * self._patience
         while (waiting := len(self._waiting)) < self._company:
             yield self._until(self._company) | self._environment.timeout(self._patience)
-            if len(self._waiting) == waiting:
+            if len(self._waiting) == waiting or self._environment.now >= until:
                 return
 
     def _until(self, number: int) -> Event:
         self._awaited, self._enough = number, self._environment.event()
         return self._enough
-
-    def _log(self) -> Steps:
-        while True:
-            yield self._environment.timeout(GATHER_LOG)
-            while rows := min(self._seen.unlogged, LOG_ROWS):
-                self._seen.unlogged -= rows
-                yield from self._work(rows * self._costs.log)
 
     def _work(self, seconds: float) -> Steps:
         while seconds > 0:

@@ -28,6 +28,7 @@ MOST_BYTES = 4 << 20
 SHARE = 256  # rows that a request may have in its first batch, however many others wait
 SECONDS = 0.2  # a batch of a slow model that takes longer is followed by a smaller one
 MOST_PATIENCE = 0.002  # seconds
+LONGEST = 4  # times as long: else a steady stream of others would keep a batch waiting
 
 
 class Part(NamedTuple):
@@ -41,8 +42,8 @@ class Batcher:
     """Gathers the rows of many requests; the first come, the first served, and no request before all others.
 
     A lone row starts at once. Clients who were answered together mostly ask again together, within a moment: only
-    where there were such, the next batch waits until all of them are back, or none came within a quarter of the time
-    that their batch took.
+    where there were such, the next batch waits until all of them are back, none came within a quarter of the time that
+    their batch took, or as long as it took has passed.
     """
 
     def __init__(self) -> None:
@@ -76,13 +77,14 @@ class Batcher:
         if complete:  # soon, not now: what the loop has read in the same turn goes along
             self._planned = loop.call_soon(self._start)
         elif not self._planned:
-            self._planned = loop.call_later(self._patience, self._look, len(self._new))
+            until = loop.time() + LONGEST * self._patience
+            self._planned = loop.call_later(self._patience, self._look, len(self._new), until)
 
-    def _look(self, seen: int) -> None:
-        """Wait on for as long as others come in."""
-        self._planned = None
-        if len(self._new) > seen:
-            self._plan()
+    def _look(self, seen: int, until: float) -> None:
+        """Wait on while others come in, or begin."""
+        loop = asyncio.get_running_loop()
+        if len(self._new) > seen and loop.time() < until:
+            self._planned = loop.call_later(self._patience, self._look, len(self._new), until)
         else:
             self._start()
 

@@ -40,24 +40,30 @@ def lines(at: float, answered: Iterable[Answered]) -> Iterator[bytes | None]:
         for i, row in enumerate(rows):
             start = b"%b%08x\t%b" % (begin, next(_NUMBERS) & 0xFFFFFFFF, request)
             try:
-                yield _line(start, row, *answers[i], to_json(warnings[i]) if warnings else b"[]")
+                yield _line(start, row, answers[i], to_json(warnings[i]) if warnings else b"[]")
             except (ValueError, TypeError, RecursionError):
                 yield None
 
 
-def _line(start: bytes, row: Row | bytes, *answer: bytes | None) -> bytes:
+def _line(start: bytes, row: Row | bytes, answer: Text, warnings: bytes) -> bytes:
     try:
-        line = _joined(start, _as_sent(row) if isinstance(row, bytes) else _json(row), *answer)
+        line = _joined(start, _as_sent(row) if isinstance(row, bytes) else _json(row), answer, warnings)
     except ValueError:  # half a surrogate pair
         line = rb"\u0000"
     if b"\\" in line and rb"\u0000" in line:
-        storable = (None if text is None else _json(_storable(from_json(text))) for text in answer)
-        line = _joined(start, _json(_storable(from_json(row) if isinstance(row, bytes) else row)), *storable)
+        sent = from_json(row) if isinstance(row, bytes) else row
+        prediction, probabilities = answer
+        storable = _stored(prediction), probabilities and _stored(probabilities)
+        line = _joined(start, _json(_storable(sent)), storable, _stored(warnings))
     return line.replace(b"\\", rb"\\")  # COPY wants them twice
 
 
-def _joined(start: bytes, row: bytes, prediction: bytes, probabilities: bytes | None, warnings: bytes) -> bytes:
-    return b"%b\t%b\t%b\t%b\t%b\n" % (start, row, prediction, probabilities or b"", warnings)
+def _joined(start: bytes, row: bytes, answer: Text, warnings: bytes) -> bytes:
+    return b"%b\t%b\t%b\t%b\t%b\n" % (start, row, answer[0], answer[1] or b"", warnings)
+
+
+def _stored(text: bytes) -> bytes:
+    return _json(_storable(from_json(text)))
 
 
 def _as_sent(text: bytes) -> bytes:

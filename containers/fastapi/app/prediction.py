@@ -22,7 +22,7 @@ from app.body import BUSY, Room, decode, read
 from app.job import Job
 from app.log import PredictionLog
 from app.registry import Registry
-from app.served import Kept, Served
+from app.served import Served
 from app.settings import settings
 
 ROWS = Counter("takehome_rows_total", "Rows answered.", ["version"])
@@ -81,14 +81,15 @@ class Prediction:
             rows: Sequence[Row | bytes]
             if kept := served.seen(content):
                 _count(SEEN, served.version).inc()
-                rows, answers, warnings, answered = [kept.row], [kept.answer], None, kept.content
+                row, answer, answered = kept
+                rows, answers, warnings = [row], [answer], None
             else:
                 job = await self._job(served, content, options)
                 rows, answers, answered = job.rows, job.answers, await self._answered(job, receive)
                 warnings = job.warnings
                 if not job.many and warnings is None:
                     rows = [content] if served.model.reader.verbatim else rows
-                    served.keep(content, Kept(rows[0], answers[0], answered))
+                    served.keep(content, (rows[0], answers[0], answered))
             _count(ROWS, served.version).inc(len(rows))
             if options.log:
                 self._log.add(scope["request_id"], served.version, rows, answers, warnings)

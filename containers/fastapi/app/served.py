@@ -3,7 +3,7 @@
 import asyncio
 from collections import OrderedDict
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 import pandas as pd
 from takehome.answers import Predictions, agree, predict, predicts_most_probable
@@ -21,12 +21,9 @@ REPEATED = {"boolean", "category", "integer"}  # where all columns are of these 
 MOST_KEPT_BYTES = 4_000  # a longer body is not kept
 
 
-class Kept(NamedTuple):
-    """A row that was answered, as it is logged."""
-
-    row: Row | bytes
-    answer: Text
-    content: bytes
+# A row as it is logged, its answer, and the same as JSON. No class of its own: the garbage collector would look through
+# all that are kept, time and again, but leaves plain tuples of bytes alone.
+Kept = tuple[Row | bytes, Text, bytes]
 
 
 class Served:

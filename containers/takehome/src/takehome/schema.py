@@ -148,7 +148,7 @@ class Column:
         """Give validated JSON values the dtype that the estimator was trained on; an array of shape (n,)."""
         dtype = self._pandas_dtype
         if self.kind in _FORMATS:
-            times = pd.to_datetime(pd.Series(values, dtype="str"), format="ISO8601", utc=True)
+            times = pd.to_datetime(pd.Series(list(values), dtype="str"), format="ISO8601", utc=True)
             aware = isinstance(dtype, pd.DatetimeTZDtype)
             return (times if aware else times.dt.tz_localize(None)).astype(dtype).array  # no zone means UTC
         if self.dtype == "object":

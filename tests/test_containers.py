@@ -166,6 +166,27 @@ def test_predictions_go_on_and_are_logged_whatever_befalls_postgresql(stack: Sta
     wait(lambda: stack.query(logged)[0] == sent, SOON)
 
 
+def test_a_killed_api_comes_back_by_itself_with_the_same_answers(stack: Stack) -> None:
+    row = httpx.get(f"{stack.url('API')}/schema").json()["examples"][0]
+    ask = lambda: httpx.post(f"{stack.url('API')}/predict", json=row).raise_for_status()  # noqa: E731
+    before, started = ask(), stack.inspect("fastapi", "{{.State.StartedAt}}")
+    kill = "pid=$(grep -l start.py /proc/[0-9]*/cmdline | grep -v /1/ | head -1 | cut -d/ -f3); kill -KILL $pid"
+    stack.execute("fastapi", "sh", "-c", kill, check=False)
+    wait(lambda: stack.inspect("fastapi", "{{.State.StartedAt}}") != started, SOON)
+    after = wait(ask, SOON)
+    assert (after.json(), after.headers["X-Model-Version"]) == (before.json(), before.headers["X-Model-Version"])
+
+
+def test_what_the_api_imports_was_compiled_with_its_image(stack: Stack) -> None:
+    listing = """if True:
+        import os, sys
+        import app.main, app.protocol, takehome.proof
+        known = [module for module in sys.modules.values() if (getattr(module, "__file__", "") or "").endswith(".py")]
+        print([module.__name__ for module in known if not os.path.exists(module.__cached__ or "")])
+    """
+    assert stack.execute("fastapi", "python", "-c", listing).strip() == "[]"
+
+
 def test_own_data_goes_from_a_file_to_a_served_model_and_a_submission(stack: Stack) -> None:
     rows = [f"{10 + i % 7},5;{'grün' if i % 3 else 'rot'};{'ja' if (i * 7) % 11 > 4 else 'nein'}" for i in range(200)]
     hats = stack.folder / "volumes/static/hats.csv"

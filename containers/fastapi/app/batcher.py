@@ -43,7 +43,7 @@ class Batcher:
 
     A lone row starts at once. Clients who were answered together mostly ask again together, within a moment: only
     where there were such, the next batch waits until all of them are back, none came within a quarter of the time that
-    their batch took, or as long as it took has passed.
+    their batch took (2 ms at most), or about as long as it took has passed (8 ms).
     """
 
     def __init__(self) -> None:

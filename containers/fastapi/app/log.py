@@ -5,24 +5,20 @@ import json
 import logging
 import os
 import time
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 
 from takehome.metadata import Metadata
-from takehome.rows import Finding
-from takehome.schema import Row
 
 from app.log_account import Account
 from app.log_lines import Answered, lines
 from app.log_writer import Writer
-from app.texts import Text
 
 log = logging.getLogger("uvicorn.error")
 
 _FLUSH_SECONDS = 2
-_MOST_ROWS_HERE = 256  # are encoded on the event loop: a thread would only take turns with it
-_TURN_ROWS = 64
+_TURN_ROWS = 256  # are encoded in one go: on the event loop, since a thread would only take turns with it, or in a
+_TURN_BYTES = 256 << 10  # thread, where there are more of them
 
 
 class PredictionLog:
@@ -43,6 +39,7 @@ class PredictionLog:
         self._account = Account(most_rows)
         self._writer = Writer(self._account, most_bytes)
         self._answered: list[Answered] = []
+        self._rows = self._bytes = 0  # of these
         self._encoder = ThreadPoolExecutor(1, "prediction log encoder")
 
     async def start(self) -> None:
@@ -59,26 +56,22 @@ class PredictionLog:
         if left := self._account.waiting:
             log.warning("%s predictions are lost to the log: PostgreSQL did not take them before the end.", f"{left:,}")
 
-    def add(
-        self,
-        request_id: str,
-        version: str,
-        rows: Sequence[Row | bytes],
-        answers: list[Text],
-        warnings: list[list[Finding]] | None = None,
-    ) -> None:
+    def add(self, answered: Answered, size: int) -> None:
         """Log a request that was answered, whatever PostgreSQL does.
 
         Parameters
         ----------
-        rows, answers, warnings : n of each, or no warnings; they are read later, and must not change. A row may be the
-            JSON text that was sent.
+        answered : what is in it is read later, and must not change.
+        size : of the body, in bytes.
         """
-        if not self._on:
+        rows = len(answered[2])
+        if not self._on or not self._account.enter(rows):
             return
         if not self._answered:  # what was predicted together is logged together
             asyncio.get_running_loop().call_soon(self._log)
-        self._answered.append((request_id, version, rows, answers, warnings))
+        self._answered.append(answered)
+        self._rows += rows
+        self._bytes += size
 
     def describe(self, metadata: Metadata) -> None:
         """Store the model's profile, which the drift of its predictions is measured against."""
@@ -89,21 +82,25 @@ class PredictionLog:
             )
 
     def _log(self) -> None:
-        answered, self._answered = self._answered, []
-        rows = sum(len(each) for _, _, each, _, _ in answered)
-        if not self._account.enter(rows):
-            return
-        if rows > _MOST_ROWS_HERE:
-            self._encoder.submit(self._encode, time.time(), answered)
+        answered, rows, size = self._answered, self._rows, self._bytes
+        self._answered, self._rows, self._bytes = [], 0, 0
+        self._account.show()
+        if rows > _TURN_ROWS or size > _TURN_BYTES:
+            self._encoder.submit(self._encode, time.time(), answered, rows)
         else:
-            self._encode(time.time(), answered)
+            self._encode(time.time(), answered, rows)
 
-    def _encode(self, at: float, answered: list[Answered]) -> None:
+    def _encode(self, at: float, answered: list[Answered], left: int) -> None:
         encoded = lines(at, answered)
-        while turn := list(islice(encoded, _TURN_ROWS)):
-            written = [line for line in turn if line is not None]
-            if len(written) < len(turn):
-                self._account.dropped(len(turn) - len(written), "a row can't be written as JSON.")
-            self._writer.offer(b"".join(written))
-            if len(turn) == _TURN_ROWS:
-                time.sleep(0)  # others have their turn
+        try:
+            while turn := list(islice(encoded, _TURN_ROWS)):
+                left -= len(turn)
+                written = [line for line in turn if line is not None]
+                if len(written) < len(turn):
+                    self._account.dropped(len(turn) - len(written), "a row can't be written as JSON.")
+                if written:
+                    self._writer.offer(b"".join(written))
+                if left:
+                    time.sleep(0)  # others have their turn
+        except Exception as error:  # it must be told; no prediction fails with it
+            self._account.dropped(left, f"they can't be encoded: {type(error).__name__}.")

@@ -33,11 +33,15 @@ class Account:
             fits = self.waiting + rows <= self.most_rows
             if fits:
                 self.waiting += rows
-        WAITING.set(self.waiting)
         if not fits:
             self._dropped.inc(rows)
             self.tell(f"Predictions are dropped from the log: {self.most_rows:,} rows are waiting already.")
         return fits
+
+    def show(self) -> None:
+        """Bring `/metrics` up to date; to do so for each request would take longer than to let it in."""
+        with self._lock:
+            WAITING.set(self.waiting)
 
     def logged(self, rows: int) -> None:
         """Rows are committed; the next trouble is news again."""
@@ -56,7 +60,6 @@ class Account:
     def failed(self, reason: str, detail: str) -> None:
         """An attempt has failed, and will be made again."""
         FAILURES.labels(reason).inc()
-        WAITING.set(self.waiting)
         self.tell(f"Predictions can't be logged ({detail}). They are answered, wait in memory, and are logged later.")
 
     def tell(self, message: str) -> None:
@@ -68,4 +71,4 @@ class Account:
     def _leave(self, rows: int) -> None:
         with self._lock:
             self.waiting -= rows
-        WAITING.set(self.waiting)
+            WAITING.set(self.waiting)

@@ -2,7 +2,7 @@
 
 import re
 import secrets
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from itertools import count
 from typing import Any
@@ -17,11 +17,8 @@ COPY = (
     "COPY predictions (at, id, request_id, model_version, row, prediction, probabilities, warnings)"
     " FROM STDIN (NULL '')"
 )
-Answered = tuple[str, str, Sequence[Row | bytes], list[Text], list[list[Finding]] | None]
-"""Request id and version, then each row, its answer, and its warnings where there are any.
-
-A row that is bytes is the JSON text that was sent, which costs less than to write its values again.
-"""
+Answered = tuple[str, str, list[Row], list[Text], list[list[Finding]] | None]
+"""Request id and version, then each row, its answer, and its warnings where there are any."""
 
 _RUN = f"7{secrets.token_hex(2)[:3]}8{secrets.token_hex(4)[:7]}"  # of this process
 _NUMBERS = count()
@@ -45,16 +42,15 @@ def lines(at: float, answered: Iterable[Answered]) -> Iterator[bytes | None]:
                 yield None
 
 
-def _line(start: bytes, row: Row | bytes, answer: Text, warnings: bytes) -> bytes:
+def _line(start: bytes, row: Row, answer: Text, warnings: bytes) -> bytes:
     try:
-        line = _joined(start, _as_sent(row) if isinstance(row, bytes) else _json(row), answer, warnings)
+        line = _joined(start, _json(row), answer, warnings)
     except ValueError:  # half a surrogate pair
         line = rb"\u0000"
     if b"\\" in line and rb"\u0000" in line:
-        sent = from_json(row) if isinstance(row, bytes) else row
         prediction, probabilities = answer
         storable = _stored(prediction), probabilities and _stored(probabilities)
-        line = _joined(start, _json(_storable(sent)), storable, _stored(warnings))
+        line = _joined(start, _json(_storable(row)), storable, _stored(warnings))
     return line.replace(b"\\", rb"\\")  # COPY wants them twice
 
 
@@ -64,13 +60,6 @@ def _joined(start: bytes, row: bytes, answer: Text, warnings: bytes) -> bytes:
 
 def _stored(text: bytes) -> bytes:
     return _json(_storable(from_json(text)))
-
-
-def _as_sent(text: bytes) -> bytes:
-    """Return a JSON text on one line; numbers that may be too small for PostgreSQL as what they were read as."""
-    if b"e-" in text or (b"E" in text and b"E-" in text):
-        return _json(from_json(text))
-    return text.translate(None, b"\n\r\t")
 
 
 def _json(value: Any) -> bytes:

@@ -91,7 +91,7 @@ class Writer(Thread):
     def _write(self) -> bool:
         try:
             connection = self._connected()
-            while batch := self._next():
+            while (batch := self._next()) is not None:
                 self._send(connection, batch)
             return True
         except Exception as error:  # this thread outlives whatever happens

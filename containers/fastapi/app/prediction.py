@@ -5,7 +5,6 @@ A plain ASGI application: FastAPI's own way in and out costs as much again as al
 
 import asyncio
 import json
-from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -78,7 +77,6 @@ class Prediction:
             served = self._registry.served
             if served is None:
                 raise HTTPException(503, self._registry.reason, {"Retry-After": "2"})
-            rows: Sequence[Row | bytes]
             if kept := served.seen(content):
                 _count(SEEN, served.version).inc()
                 row, answer, answered = kept
@@ -88,11 +86,10 @@ class Prediction:
                 rows, answers, answered = job.rows, job.answers, await self._answered(job, receive)
                 warnings = job.warnings
                 if not job.many and warnings is None:
-                    rows = [content] if served.model.reader.verbatim else rows
                     served.keep(content, (rows[0], answers[0], answered))
             _count(ROWS, served.version).inc(len(rows))
             if options.log:
-                self._log.add(scope["request_id"], served.version, rows, answers, warnings)
+                self._log.add((scope["request_id"], served.version, rows, answers, warnings), len(content))
             return answered, served
         finally:
             self._room.leave(len(content))

@@ -21,9 +21,9 @@ REPEATED = {"boolean", "category", "integer"}  # where all columns are of these 
 MOST_KEPT_BYTES = 4_000  # a longer body is not kept
 
 
-# A row as it is logged, its answer, and the same as JSON. No class of its own: the garbage collector would look through
+# A row, its answer, and the same as JSON. No class of its own: the garbage collector would look through
 # all that are kept, time and again, but leaves plain tuples of bytes alone.
-Kept = tuple[Row | bytes, Text, bytes]
+Kept = tuple[Row, Text, bytes]
 
 
 class Served:

@@ -26,15 +26,9 @@ class RowError(ValueError):
 
 
 class RowReader:
-    """Checks rows against a row schema; compiled once per model.
-
-    Attributes
-    ----------
-    verbatim : what `read_usual` returns has the very values of the JSON text; times are rewritten.
-    """
+    """Checks rows against a row schema; compiled once per model."""
 
     def __init__(self, schema: RowSchema) -> None:
-        self.verbatim = all(column.kind != "datetime" for column in schema.columns)
         self._columns = {column.name: column for column in schema.columns}
         fields = {column.name: core.typed_dict_field(_values(column)) for column in schema.columns}
         row = core.typed_dict_schema(fields, extra_behavior="forbid")

@@ -9,7 +9,8 @@ TAKEHOME = $(if $(shell docker compose ps --quiet --status running python 2>/dev
 CHECK = ! command -v python3 >/dev/null || python3 containers/takehome/src/takehome/doctor/quick.py
 # A value as it was typed, dollars and quotes too, for the shell.
 quoted = '$(subst ','\'',$(value $1))'
-PUBLIC := docker compose -f docker-compose.yml -f compose.public.yml
+STORE := $(if $(findstring compose.store.yml,$(shell grep -s '^COMPOSE_FILE=' .env)),-f compose.store.yml)
+PUBLIC := docker compose -f docker-compose.yml $(STORE) -f compose.public.yml
 DOOR = $(PUBLIC) run --rm --no-deps secrets
 ENVIRONMENTS := $(wildcard containers/*/environment.yml)
 COMPILE := uv pip compile --quiet --universal --fork-strategy fewest --python-version 3.11 --no-annotate --no-header \
@@ -20,10 +21,10 @@ help: ## List these targets
 
 up: ## Build what changed and start the four services in Docker
 	@$(CHECK) up
-	docker compose up --build
+	docker compose up --build --remove-orphans
 
 down: ## Stop them; notebooks, data and models stay in volumes/
-	docker compose --profile cluster down
+	docker compose --profile cluster down --remove-orphans
 
 local: .venv/.ready ## Start the same four services without Docker
 	@$(CHECK) local

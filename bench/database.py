@@ -33,7 +33,7 @@ def database() -> Iterator[dict[str, str]]:
             with Crew(held) as crew:
                 crew.start(
                     "postgres",
-                    [*pinned(LOAD_CORE), "nice", "-n", "19", *cluster.command(port), "-c", "log_min_messages=fatal"],
+                    [*pinned(LOAD_CORE), "nice", "-n", "19", *cluster.command(port), "-c", "log_min_messages=panic"],
                     env={"PATH": os.environ["PATH"]},
                     stop_signal=signal.SIGINT,
                     identity=cluster.identity(),

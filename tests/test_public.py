@@ -10,6 +10,7 @@ import sys
 from base64 import b64encode
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from hashlib import sha256
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -77,6 +78,7 @@ class Public(Stack):
         return {
             "none": {},
             "wrong": _login("owner", "wrong"),
+            "nobody": _login("nobody", self.shown["owner"]),
             "wrong key": {"X-API-Key": "takehome_wrong", "Authorization": "Bearer takehome_wrong"},
             "empty": {"X-API-Key": "", "Authorization": "Bearer"},
             "owner": _login("owner", self.shown["owner"]),
@@ -129,7 +131,9 @@ def public(clone: Callable[[int], Stack], free_port: Callable[[], int]) -> Itera
 def test_the_right_credential_opens_each_door_and_nothing_else_does(public: Public) -> None:
     found = {
         (method, path, who): public.ask(method, path, public.credential(who))
-        for (method, path), who in product(DOORS, ["none", "wrong", "wrong key", "empty", "owner", "guest", "key"])
+        for (method, path), who in product(
+            DOORS, ["none", "wrong", "nobody", "wrong key", "empty", "owner", "guest", "key"]
+        )
     }
     wrong = {
         asked: status
@@ -261,6 +265,16 @@ def test_no_secret_is_in_a_log(public: Public) -> None:
         assert b64encode(secret.encode()).decode()[:-4] not in log
 
 
+def test_an_api_that_lost_its_overlay_is_not_to_be_found_through_the_door(public: Public) -> None:
+    Stack.compose(public, "up", "--detach", "--no-deps", "fastapi")
+    try:
+        wait(lambda: httpx.get(f"http://localhost:{public.ports['API']}/schema").status_code == 200, 60)
+        assert public.ask("GET", "/api/schema", {}) == 502
+    finally:
+        public.compose("up", "--detach", "--no-deps", "fastapi")
+    wait(lambda: public.ask("GET", "/api/ready", {}) == 200, 60)
+
+
 def test_linter_has_nothing_to_say_about_the_overlay(public: Public, tmp_path: Path) -> None:
     merged = tmp_path / "docker-compose.yml"
     merged.write_text(public.compose("config"))
@@ -333,6 +347,25 @@ def test_making_secrets_again_changes_none_and_shows_none(secrets: Path) -> None
     assert read() == before
     assert {oct(path.stat().st_mode & 0o777) for path in secrets.rglob("*") if path.is_file()} == {"0o600"}
     assert len(set(before.values())) == len(before)
+
+
+@pytest.mark.parametrize("lost", ["fastapi/keys", "streamlit/key"])
+def test_what_was_lost_of_the_pages_key_is_made_again_on_both_sides(secrets: Path, lost: str) -> None:
+    (secrets / lost).unlink()
+    shown = keyring.make()
+    assert [line.split()[:2] for line in shown] == ([["the", "API"]] if lost == "fastapi/keys" else [])
+    keyring.check()
+    digest = sha256((secrets / "streamlit/key").read_bytes().strip()).hexdigest()
+    assert f"page {digest}" in (secrets / "fastapi/keys").read_text().splitlines()
+
+
+def test_a_page_without_its_key_is_refused(secrets: Path) -> None:
+    with pytest.raises(TakehomeError, match="the page's own key"):
+        keyring.add_key("page")
+    keys = secrets / "fastapi/keys"
+    keys.write_text("".join(line for line in keys.read_text().splitlines(keepends=True) if "page" not in line))
+    with pytest.raises(TakehomeError, match=r"^secrets/streamlit/key is not among the keys of secrets/fastapi/keys"):
+        keyring.check()
 
 
 def test_a_name_that_is_none_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

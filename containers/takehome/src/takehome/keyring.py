@@ -37,15 +37,15 @@ def make() -> list[str]:
     for service, role in _ROLES.items():
         if not (path := FOLDER / service / "pgpass").exists():
             _write(path, f"*:*:*:{role}:{secrets.token_urlsafe(32)}\n")
-    if not _PAGE_KEY.exists():
-        _write(_PAGE_KEY, f"{add_key('page')}\n")
+    if not _page_key_opens():
+        _write(_PAGE_KEY, f"{_add_key('page')}\n")
     shown = [
         f"  {opens:<24} login {login}, password {_make_login(path)}"
         for login, opens in _LOGINS.items()
         if not (path := FOLDER / "caddy" / login).exists()
     ]
     if set(_keys()) <= {"page"}:
-        shown.append(f"  {'the API':<24} key {add_key('first')}")
+        shown.append(f"  {'the API':<24} key {_add_key('first')}")
     return shown
 
 
@@ -55,10 +55,18 @@ def add_key(name: str) -> str:
     Raises
     ------
     TakehomeError
-        The name has other characters than letters, digits, `.`, `_` and `-`.
+        The name is the page's, or has other characters than letters, digits, `.`, `_` and `-`.
     """
     if not re.fullmatch(r"[A-Za-z0-9_.-]{1,40}", name):
         raise TakehomeError(f"{name!r} is no name for a key. Use up to 40 letters, digits and . _ -")
+    if name == "page":
+        raise TakehomeError(
+            f"'page' is the page's own key. To replace it: rm {_PAGE_KEY} && make secrets, and start again."
+        )
+    return _add_key(name)
+
+
+def _add_key(name: str) -> str:
     key = f"takehome_{secrets.token_urlsafe(32)}"
     kept = _keys() | {name: sha256(key.encode()).hexdigest()}
     _write(_KEYS, "".join(f"{name} {digest}\n" for name, digest in kept.items()))
@@ -88,6 +96,8 @@ def check() -> None:
             raise TakehomeError(f"{path} holds an example or no secret. Make it anew: rm {path} && make secrets")
         if path.stat().st_mode & 0o077:
             raise TakehomeError(f"{path} can be read by other users. Close it: chmod 600 {path}")
+    if not _page_key_opens():
+        raise TakehomeError(f"{_PAGE_KEY} is not among the keys of {_KEYS}. Make it anew: make secrets")
 
 
 def _make_login(path: Path) -> str:
@@ -95,6 +105,10 @@ def _make_login(path: Path) -> str:
     # A cheap hash of a password that nobody guesses: a dear one would let anybody keep the door busy.
     _write(path, f"{path.name} {bcrypt.hashpw(password.encode(), bcrypt.gensalt(10)).decode()}\n")
     return password
+
+
+def _page_key_opens() -> bool:
+    return _PAGE_KEY.exists() and sha256(_PAGE_KEY.read_bytes().strip()).hexdigest() == _keys().get("page")
 
 
 def _keys() -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 import errno
 import fcntl
+import math
 import os
 import shutil
 import time
@@ -9,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 from urllib.parse import quote
 
 from takehome.errors import TakehomeError
@@ -18,6 +19,7 @@ from takehome.objects import FILES, BrokenError, Current, Objects, whole
 from takehome.store import KEPT, Store, by_age, flush
 
 _ROOM = 1 << 20  # bytes that stay free
+_PATIENCE_SECONDS = 5
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,7 @@ class Mirror(Store):
         self.follow(None)
 
     def follow(self, seen: Current | None) -> Current | None:
-        """Fetch what is current in the store, then the other versions; what is broken among these is left out.
+        """Fetch what is current in the store, then the other versions; what is broken or has no room is left out.
 
         Parameters
         ----------
@@ -69,7 +71,7 @@ class Mirror(Store):
             for version in set(self.versions()) - kept:
                 shutil.rmtree(self.path(version), ignore_errors=True)
         for version in sorted(kept - set(self.versions()), key=by_age, reverse=True):
-            with self._alone(), suppress(BrokenError):
+            with suppress(TakehomeError), self._alone():
                 self._fetch(version, listing[version])
         return found
 
@@ -101,8 +103,8 @@ class Mirror(Store):
             self.objects.prune()
 
     def use(self, version: str) -> None:
-        """Serve a version that is here, everywhere."""
-        with self._alone():
+        """Serve a version that is here, everywhere; not while another is being fetched for long."""
+        with self._alone(_PATIENCE_SECONDS):
             super().use(version)
 
     def _point(self, version: str) -> None:
@@ -144,17 +146,31 @@ class Mirror(Store):
         )
 
     @contextmanager
-    def _alone(self) -> Iterator[None]:
-        """Keep other processes that share this folder out."""
+    def _alone(self, seconds: float = math.inf) -> Iterator[None]:
+        """Keep other processes that share this folder out, once they have left it."""
+        until = time.monotonic() + seconds
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             with (self.folder / ".lock").open("w") as file:
-                fcntl.flock(file, fcntl.LOCK_EX)
+                while not _locked(file):
+                    if time.monotonic() > until:
+                        raise TakehomeError(
+                            f"{self.objects.url}: another model is being fetched. Try again in a minute."
+                        )
+                    time.sleep(0.05)
                 yield
         except OSError as error:
             raise TakehomeError(
                 f"{self.folder} can't take a model: {error.strerror}. Free some space there, or check its owner."
             ) from error
+
+
+def _locked(file: IO[str]) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _fault(folder: Path) -> str | None:

@@ -22,13 +22,13 @@ import joblib
 import pandas as pd
 
 from takehome.answers import Answer, agree, answer
+from takehome.environment import without_secrets
 from takehome.errors import TakehomeError
 from takehome.metadata import ADD, Metadata, read_metadata
 from takehome.schema import RowSchema
 
 SECONDS = 30
 MOST_BYTES = 64 << 20
-_SECRETS = ("PGPASSWORD", "JUPYTER_TOKEN", "AWS_", "GOOGLE_", "AZURE_")
 
 
 def prove(folder: Path, metadata: Metadata, *, seconds: float = SECONDS) -> list[str]:
@@ -81,13 +81,12 @@ def compare(metadata: Metadata, answers: Any) -> None:
 
 
 def _ask(folder: Path, metadata: Metadata, seconds: float) -> dict[str, Any]:
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(_SECRETS)}
     command = [sys.executable, "-I", "-m", "takehome.proof", str(folder.absolute())]
     with tempfile.TemporaryFile() as rows, tempfile.TemporaryFile() as reply:
         rows.write(json.dumps(metadata.examples.rows).encode())
         rows.seek(0)
         process = subprocess.Popen(
-            command, stdin=rows, stdout=reply, stderr=subprocess.DEVNULL, env=environment, start_new_session=True
+            command, stdin=rows, stdout=reply, stderr=subprocess.DEVNULL, env=without_secrets(), start_new_session=True
         )
         with contextlib.suppress(OSError):  # whoever is being served meanwhile comes first
             os.setpriority(os.PRIO_PROCESS, process.pid, 5)

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from takehome.environment import without_secrets
 from takehome.errors import TakehomeError
 
 DOCKER = shutil.which("docker") or "docker"
@@ -22,7 +23,6 @@ SECONDS = 900
 ALL = ("submission", "static", "models")
 MOST_BYTES = 64 << 20
 _MOST_WORDS = 8 << 20
-_SECRETS = ("PGPASSWORD", "JUPYTER_TOKEN")
 LIMITS = (
     "--read-only", "--cap-drop=ALL", "--security-opt=no-new-privileges:true", "--memory=4g", "--memory-swap=4g",
     "--pids-limit=512", "--cpu-period=100000", "--cpu-quota=200000", "--shm-size=256m", "--ulimit=core=0",
@@ -109,7 +109,7 @@ class Trusted:
         here = _placed(arguments, {name: str(path) for name, path in self.folders.items()})
         variables = {f"{name.upper()}_DIR": str(path) for name, path in self.folders.items() if name != "submission"}
         variables["NOTEBOOKS_DIR"] = str(self.folders["submission"] / "notebooks")
-        env = {name: value for name, value in os.environ.items() if name not in _SECRETS and not name.startswith("PG")}
+        env = {name: value for name, value in without_secrets().items() if not name.startswith("PG")}
         return _talk([sys.executable, *here], given, seconds, env | variables)
 
 

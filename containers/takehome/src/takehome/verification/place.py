@@ -10,13 +10,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from takehome.environment import without_secrets
 from takehome.errors import TakehomeError
 from takehome.settings import Settings
 from takehome.verification import sandbox
 
 MOST_BYTES = 512 << 20
 _SKIPPED = (".ipynb_checkpoints", "__pycache__", ".virtual_documents", ".git")
-_SECRETS = ("PGPASSWORD", "JUPYTER_TOKEN", "PYTHONHASHSEED", "COLUMNS", "LINES")
+_OWN = ("PYTHONHASHSEED", "COLUMNS", "LINES")  # of the terminal or the run that asks
 _SYSTEM = ("/usr", "/etc", "/bin", "/dev", "/proc", "/sys", "/opt", "/lib")
 
 
@@ -46,7 +47,7 @@ class Place:
         """Return the variables of a kernel that knows no other folder, no database, and no package of HOME."""
         home = os.environ.get("HOME", "/nowhere")
         paths = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if not path.startswith(home)]
-        kept = {name: value for name, value in os.environ.items() if name not in _SECRETS}
+        kept = {name: value for name, value in without_secrets().items() if name not in _OWN}
         volumes = {
             f"{name.upper()}_DIR": str(self.folder / "volumes" / name) for name in ("notebooks", "static", "models")
         }

@@ -170,7 +170,7 @@ def test_a_killed_api_comes_back_by_itself_with_the_same_answers(stack: Stack) -
     row = httpx.get(f"{stack.url('API')}/schema").json()["examples"][0]
     ask = lambda: httpx.post(f"{stack.url('API')}/predict", json=row).raise_for_status()  # noqa: E731
     before, started = ask(), stack.inspect("fastapi", "{{.State.StartedAt}}")
-    kill = "pid=$(grep -l start.py /proc/[0-9]*/cmdline | grep -v /1/ | head -1 | cut -d/ -f3); kill -KILL $pid"
+    kill = "pid=$(grep -l '[s]tart.py' /proc/[0-9]*/cmdline | grep -v /1/ | head -1 | cut -d/ -f3); kill -KILL $pid"
     stack.execute("fastapi", "sh", "-c", kill, check=False)
     wait(lambda: stack.inspect("fastapi", "{{.State.StartedAt}}") != started, SOON)
     after = wait(ask, SOON)
@@ -182,7 +182,8 @@ def test_what_the_api_imports_was_compiled_with_its_image(stack: Stack) -> None:
         import os, sys
         import app.main, app.protocol, takehome.proof
         known = [module for module in sys.modules.values() if (getattr(module, "__file__", "") or "").endswith(".py")]
-        print([module.__name__ for module in known if not os.path.exists(module.__cached__ or "")])
+        cached = {module.__name__: getattr(module, "__cached__", module.__file__) for module in known}
+        print([name for name, path in cached.items() if not os.path.exists(path)])
     """
     assert stack.execute("fastapi", "python", "-c", listing).strip() == "[]"
 

@@ -13,7 +13,7 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def inside(need: Any, clone: Callable[[int], Stack]) -> Callable[..., str]:
+def inside(need: Any, clone: Callable[[int], Stack], tmp_path_factory: Any) -> Callable[..., str]:
     """Open a clone as its owner; return a function that runs a command in there."""
     program = shutil.which("devcontainer")
     need("devcontainer", program is not None, "no devcontainer on the PATH: npm install --global @devcontainers/cli")
@@ -22,6 +22,13 @@ def inside(need: Any, clone: Callable[[int], Stack]) -> Callable[..., str]:
     if os.getuid() == 0:
         engine = Path("/var/run/docker.sock").stat().st_gid
         command = ["setpriv", f"--reuid={stack.owner}", f"--regid={stack.owner}", f"--groups={engine}", *command]
+        # The program asks for the name of its user, and has to get into the folder.
+        names = tmp_path_factory.mktemp("names") / "passwd"
+        names.write_text(f"{Path('/etc/passwd').read_text()}owner:x:{stack.owner}:{stack.owner}::/:/bin/sh\n")
+        for parent in (names.parent, *stack.folder.parents[:-2]):
+            parent.chmod(parent.stat().st_mode | 0o011)
+        names.chmod(0o644)
+        command = ["unshare", "--mount", "sh", "-c", 'mount --bind "$0" /etc/passwd && exec "$@"', str(names), *command]
     stack.run(*command, "up", "--workspace-folder", ".")
     return lambda *asked: stack.run(*command, "exec", "--workspace-folder", ".", *asked)
 

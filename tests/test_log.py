@@ -203,6 +203,27 @@ def test_every_answer_is_kept_with_its_row(api: Api, server: Server) -> None:
     assert {row[0]["weight"] for row in kept} == {5.5, None}
 
 
+def test_few_and_many_rows_are_kept_side_by_side_and_a_known_row_as_often_as_it_is_sent(
+    api: Api, server: Server
+) -> None:
+    before = api.settled()
+    sent = [[ROW] * 700 if i % 5 == 0 else ROW | {"weight": 5.0 + i % 2} for i in range(60)]
+    headers = {"X-Request-ID": "side-by-side"}
+    with ThreadPoolExecutor(8) as clients:
+        list(clients.map(lambda rows: api.predict(rows, **headers), sent))
+    number = 12 * 700 + 48
+    assert api.settled() == before | {"logged": before["logged"] + number}
+    kept = server.ask(
+        "SELECT count(*), count(DISTINCT id), bool_and(substr(id::text, 15, 1) = '7') FROM predictions"
+        " WHERE request_id = 'side-by-side'"
+    )
+    assert kept == [(number, number, True)]
+    weights = server.ask(
+        "SELECT row ->> 'weight', count(*) FROM predictions WHERE request_id = 'side-by-side' GROUP BY 1 ORDER BY 1"
+    )
+    assert weights == [("5.0", 24), ("5.5", 12 * 700), ("6.0", 24)]
+
+
 def test_text_that_postgresql_cannot_hold_is_kept_all_the_same(api: Api, server: Server) -> None:
     before = api.settled()
     sides = ["heads", "nul\0here", "back\\u0000slash", "tab\tline\nquote\"'\\N", "grüß 🪙", "x" * 1_000_000]

@@ -1,5 +1,6 @@
 """Models in an object store: savers, the API and the command line as real processes, S3 over HTTP."""
 
+import fcntl
 import json
 import os
 import signal
@@ -270,6 +271,34 @@ def test_no_room_for_a_model_leaves_the_old_one(
             assert process.wait() == 0
         eventually(lambda: "can't take a model: No space left on device. Free some space" in told(api))
         assert httpx.get(f"{api}/ready").json()["version"] == version
+
+
+@pytest.mark.slow
+def test_a_version_that_has_no_room_is_no_reason_to_doubt_the_current_one(
+    url: str, heavy: Path, small_disk: Path, tmp_path_factory: pytest.TempPathFactory, free_port: Callable[[], int]
+) -> None:
+    with saver(url, tmp_path_factory.mktemp("saver"), heavy) as process:
+        assert process.wait() == 0
+    version = save(url, 1.0)
+    with running(url, free_port(), MODELS_MIRROR=str(small_disk)) as (api, _):
+        eventually(lambda: httpx.get(f"{api}/ready").json().get("version") == version)
+        time.sleep(3)  # and stays so: the other one is tried again
+        assert httpx.get(f"{api}/ready").json()["store"] is None
+    assert [found.name for found in small_disk.glob("*/2*")] == [version]
+
+
+@pytest.mark.slow
+def test_a_choice_does_not_wait_for_a_model_that_is_being_fetched(
+    url: str, tmp_path: Path, free_port: Callable[[], int]
+) -> None:
+    version = save(url, 1.0)
+    with running(url, free_port(), MODELS_MIRROR=str(tmp_path)) as (api, _):
+        eventually(lambda: httpx.get(f"{api}/ready").json().get("version") == version)
+        with next(tmp_path.glob("*/.lock")).open("w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            answer = httpx.put(f"{api}/models/current", json={"version": version}, timeout=20)
+        assert answer.status_code == 503 and "another model is being fetched" in answer.json()["detail"]
+        choose(api, version)
 
 
 def test_a_process_that_proves_a_model_knows_no_credentials(url: str) -> None:

@@ -191,6 +191,15 @@ def test_a_notebook_saved_without_outputs_only_has_to_run(project: Path) -> None
     assert "saved without outputs" in report.summary
 
 
+def test_the_run_knows_no_credentials(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    secret = ("AWS_SECRET_ACCESS_KEY", "PGPASSWORD", "JUPYTER_TOKEN")
+    for name in secret:
+        monkeypatch.setenv(name, "told")
+    cell = Cell(f"import os\nprint([name for name in {secret} if name in os.environ])", "[]\n")
+    report = verify(write(project / "volumes/notebooks/secretless.ipynb", cell))
+    assert [cell.difference for cell in report.cells] == [None]
+
+
 def test_the_run_reaches_neither_network_nor_data(project: Path) -> None:
     refused = "try:\n    {}\nexcept OSError as error:\n    print(error.strerror)"
     cells = [

@@ -94,12 +94,13 @@ class PredictionLog:
         encoded = lines(at, answered)
         try:
             while turn := list(islice(encoded, _TURN_ROWS)):
-                left -= len(turn)
                 written = [line for line in turn if line is not None]
+                text = b"".join(written)
+                left -= len(turn)
                 if len(written) < len(turn):
                     self._account.dropped(len(turn) - len(written), "a row can't be written as JSON.")
-                if written:
-                    self._writer.offer(b"".join(written))
+                if text:
+                    self._writer.offer(text)
                 if left:
                     time.sleep(0)  # others have their turn
         except Exception as error:  # it must be told; no prediction fails with it

@@ -79,14 +79,14 @@ class Prediction:
                 raise HTTPException(503, self._registry.reason, {"Retry-After": "2"})
             if kept := served.seen(content):
                 _count(SEEN, served.version).inc()
-                row, answer, answered = kept
-                rows, answers, warnings = [row], [answer], None
+                answer, answered = kept
+                rows, answers, warnings = served.model.reader.read_usual(content) or [], [answer], None
             else:
                 job = await self._job(served, content, options)
                 rows, answers, answered = job.rows, job.answers, await self._answered(job, receive)
                 warnings = job.warnings
                 if not job.many and warnings is None:
-                    served.keep(content, (rows[0], answers[0], answered))
+                    served.keep(content, (answers[0], answered))
             _count(ROWS, served.version).inc(len(rows))
             if options.log:
                 self._log.add((scope["request_id"], served.version, rows, answers, warnings), len(content))

@@ -21,9 +21,9 @@ REPEATED = {"boolean", "category", "integer"}  # where all columns are of these 
 MOST_KEPT_BYTES = 4_000  # a longer body is not kept
 
 
-# A row, its answer, and the same as JSON. No class of its own: the garbage collector would look through
-# all that are kept, time and again, but leaves plain tuples of bytes alone.
-Kept = tuple[Row, Text, bytes]
+# An answer, and the same as JSON. Plain tuples of bytes: through anything else, the row too, the garbage collector
+# would look time and again.
+Kept = tuple[Text, bytes]
 
 
 class Served:

@@ -50,7 +50,8 @@ def choose(tab: Page, name: str, option: str) -> None:
 
 
 def submit(tab: Page) -> None:
-    """Press the button."""
+    """Press the button, once the browser shows all that the page has sent."""
+    tab.locator("[data-test-script-state=notRunning]").wait_for()
     tab.get_by_role("button", name="Submit").click()
 
 

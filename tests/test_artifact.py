@@ -307,6 +307,25 @@ def test_concurrent_saves_and_readers_never_meet_half_a_model(saved: Path) -> No
     assert len(set(versions)) == 3
 
 
+def test_concurrent_choices_are_one_of_them(saved: Path) -> None:
+    versions = [*Store(saved).versions(), save_iris(saved)]
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(Store(saved).use, versions * 50))
+    assert Store(saved).current() in versions
+    assert not list(saved.glob(".*.partial"))
+
+
+def test_what_was_abandoned_is_removed_a_day_later(saved: Path) -> None:
+    ages = {".20200101-000000.partial": 25, ".20200101-000001.partial": 23, ".current.ab.partial": 25}
+    for name, hours in ages.items():
+        left = saved / name
+        left.mkdir() if name.startswith(".2") else left.write_text("20200101-000000")
+        then = time.time() - hours * 3600
+        os.utime(left, (then, then))
+    save_iris(saved)
+    assert [left.name for left in saved.glob(".*.partial")] == [".20200101-000001.partial"]
+
+
 def test_last_ten_are_kept(saved: Path) -> None:
     first, store = Store(saved).current(), Store(saved)
     assert first

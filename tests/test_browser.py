@@ -422,6 +422,8 @@ def test_example_fills_the_form(tab: Page, workshop: Pair) -> None:
     field(tab, "whole").fill("55")
     tab.get_by_role("button", name="Fill with an example").click()
     expect(field(tab, "whole")).to_have_value(str(example["whole"]), timeout=SOON)
+    assert example["whole, optional"] is None
+    expect(field(tab, "whole, optional")).to_have_value("")
     expect(field(tab, "note")).to_have_value(example["note"])
     submit(tab)
     answer = requests.post(f"{workshop.api.url}/predict", json=example, timeout=10).json()["prediction"]

@@ -137,12 +137,14 @@ def test_a_bad_model_or_folder_disturbs_nobody(harmed: tuple[Path, dict], free_p
 
 def test_a_models_folder_that_takes_no_file_is_said(harmed: tuple[Path, dict], free_port: Callable[[], int]) -> None:
     folder, slopes = harmed
-    with running(folder, free_port()) as (url, process):
-        (folder / f".current.{process.pid}.partial").mkdir()  # stands for a disk that is full
+    with running(folder, free_port()) as (url, _):
+        (folder / "current").unlink()
+        (folder / "current").mkdir()  # stands for a disk that is full
         answer = httpx.put(f"{url}/models/current", json={"version": next(iter(slopes))})
         assert answer.status_code == 503
         assert "can't be written to" in answer.json()["detail"]
         assert httpx.post(f"{url}/predict", json={"x": 1.0}).status_code == 200
+    assert not list(folder.glob(".*.partial"))
 
 
 @pytest.mark.slow

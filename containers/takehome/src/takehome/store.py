@@ -8,6 +8,7 @@ import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from uuid import uuid4
 
 from takehome.errors import TakehomeError
 from takehome.metadata import Metadata, read_metadata
@@ -72,9 +73,8 @@ class Store:
     def stage(self) -> tuple[str, Path]:
         """Return a new version and an empty folder aside to write it into."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        for abandoned in self.folder.glob(".*.partial"):
-            if time.time() - abandoned.stat().st_mtime > _ABANDONED_SECONDS:
-                shutil.rmtree(abandoned, ignore_errors=True)
+        for partial in self.folder.glob(".*.partial"):
+            _remove_abandoned(partial)
         base, count = datetime.now(UTC).strftime("%Y%m%d-%H%M%S"), 1
         while True:
             version = base if count == 1 else f"{base}-{count}"
@@ -118,11 +118,24 @@ class Store:
         self._point(version)
 
     def _point(self, version: str) -> None:
-        aside = self.folder / f".current.{os.getpid()}.partial"
-        aside.write_text(version + "\n", encoding="ascii")
-        flush(aside)
-        aside.replace(self.folder / "current")
+        # Not named after the process: containers number theirs alike, and threads share one.
+        aside = self.folder / f".current.{uuid4().hex}.partial"
+        try:
+            aside.write_text(version + "\n", encoding="ascii")
+            flush(aside)
+            aside.replace(self.folder / "current")
+        finally:
+            aside.unlink(missing_ok=True)
         flush(self.folder)
+
+
+def _remove_abandoned(partial: Path) -> None:
+    try:
+        if time.time() - partial.stat().st_mtime < _ABANDONED_SECONDS:
+            return
+        partial.unlink() if partial.is_file() else shutil.rmtree(partial)
+    except OSError:
+        pass  # whoever was writing it has just finished, or removes it too
 
 
 def flush(path: Path) -> None:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from itertools import count
 from typing import Any
 
+import orjson
 from pydantic_core import from_json, to_json
 from takehome.rows import Finding
 from takehome.schema import Row
@@ -44,10 +45,12 @@ def lines(at: float, answered: Iterable[Answered]) -> Iterator[bytes | None]:
 
 def _line(start: bytes, row: Row, answer: Text, warnings: bytes) -> bytes:
     try:
-        line = _joined(start, _json(row), answer, warnings)
-    except ValueError:  # half a surrogate pair
+        line = _joined(start, orjson.dumps(row), answer, warnings)
+    except TypeError:  # half a surrogate pair, or a whole number of more than 64 bits
         line = rb"\u0000"
-    if b"\\" in line and rb"\u0000" in line:
+    if b"\\" not in line:
+        return line
+    if rb"\u0000" in line:
         prediction, probabilities = answer
         storable = _stored(prediction), probabilities and _stored(probabilities)
         line = _joined(start, _json(_storable(row)), storable, _stored(warnings))

@@ -68,7 +68,9 @@ def _measure(race: Race, others: list[Contender], swaps: int) -> Swaps | None:
         where = stack.enter_context(database())
         race.run(births(folder / "births"), [ours(), ours(report.UNKEPT, ANSWER_CACHE="0"), *others])
         rows = mixed(folder / "mixed")
-        race.run(rows, [ours(), ours(report.LOGGED, PREDICTION_LOG="on", **where), *others])
+        logging = ours(report.LOGGED, PREDICTION_LOG="on", **where)
+        race.run(rows, [ours(), logging, *others])
+        race.alternate(rows, (ours(), logging), turns=10 * race.rounds)
         if not logged(where):
             race.results.refused.append(f"{report.LOGGED}: nothing was logged")
         race.tell(f"swapping the model {swaps} times under load")

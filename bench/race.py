@@ -19,6 +19,7 @@ from bench.running import Running
 from bench.workload import Workload
 
 ONE, CLIENTS, MANY = "one client", "64 clients", "10,000 rows"
+IN_TURN = "64 clients, in short turns"
 CONNECTIONS = {ONE: 1, CLIENTS: 64, MANY: 1}
 IN_PROCESS = "in process, without a server"
 Tell = Callable[[str], None]
@@ -78,6 +79,16 @@ class Race:
                     self.tell(f"{workload.name}, round {number + 1} of {self.rounds}: {one.contender.name}")
                     self._measure(one)
                 self._measure_in_process(workload)
+
+    def alternate(self, workload: Workload, pair: tuple[Contender, Contender], turns: int) -> None:
+        """Ask two by turns of a second: they differ by less than the machine's speed does from round to round."""
+        with ExitStack() as stack:
+            running = list(self._proved([stack.enter_context(Running(one, workload)) for one in pair]))
+            for number in range(turns):
+                self.tell(f"{workload.name}, turn {number + 1} of {turns}: {' / '.join(one.name for one in pair)}")
+                for one in running if number % 2 else running[::-1]:
+                    sample = self.load.run(one.url(), one.bodies(), CONNECTIONS[CLIENTS], 1)
+                    self.results.add(workload.name, one.contender.name, IN_TURN, sample)
 
     def _proved(self, started: list[Running]) -> Iterator[Running]:
         for one in started:

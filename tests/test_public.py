@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import re
 import shutil
 import ssl
@@ -272,6 +273,28 @@ def test_an_api_that_lost_its_overlay_is_not_to_be_found_through_the_door(public
         assert public.ask("GET", "/api/schema", {}) == 502
     finally:
         public.compose("up", "--detach", "--no-deps", "fastapi")
+    wait(lambda: public.ask("GET", "/api/ready", {}) == 200, 60)
+
+
+def test_a_public_name_gets_a_certificate_from_lets_encrypt(public: Public) -> None:
+    name = "takehome.example.org"
+    kept = public.folder / "letsencrypt"
+    kept.mkdir()
+    os.chown(kept, public.owner, public.owner)
+    files = ("-f", "docker-compose.yml", "-f", "compose.public.yml", "-f", ROOT / "tests/acme.yml")
+    up = ("docker", "compose", *files, "up", "--detach", "letsencrypt", "caddy")
+
+    def ask() -> httpx.Response:
+        root = ssl.create_default_context(cafile=str(kept / "caddy/pki/authorities/local/root.crt"))
+        host = {"Host": f"{name}:{public.ports['PUBLIC_HTTPS']}"}
+        with httpx.Client(verify=root) as client:
+            return client.get(f"{public.url()}/api/health", headers=host, extensions={"sni_hostname": name})
+
+    try:
+        public.run("env", f"PUBLIC_NAME={name}", f"OWNER={public.owner}", *up)
+        wait(lambda: ask().status_code == 200, 60)
+    finally:
+        public.compose("up", "--detach", "--no-deps", "--remove-orphans", "caddy")
     wait(lambda: public.ask("GET", "/api/ready", {}) == 200, 60)
 
 

@@ -64,13 +64,12 @@ class PredictionLog:
         answered : what is in it is read later, and must not change.
         size : of the body, in bytes.
         """
-        rows = len(answered[2])
-        if not self._on or not self._account.enter(rows):
+        if not self._on:
             return
         if not self._answered:  # what was predicted together is logged together
             asyncio.get_running_loop().call_soon(self._log)
         self._answered.append(answered)
-        self._rows += rows
+        self._rows += len(answered[2])
         self._bytes += size
 
     def describe(self, metadata: Metadata) -> None:
@@ -84,7 +83,8 @@ class PredictionLog:
     def _log(self) -> None:
         answered, rows, size = self._answered, self._rows, self._bytes
         self._answered, self._rows, self._bytes = [], 0, 0
-        self._account.show()
+        if not self._account.enter(rows):
+            return
         if rows > _TURN_ROWS or size > _TURN_BYTES:
             self._encoder.submit(self._encode, time.time(), answered, rows)
         else:

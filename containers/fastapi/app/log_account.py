@@ -33,15 +33,11 @@ class Account:
             fits = self.waiting + rows <= self.most_rows
             if fits:
                 self.waiting += rows
+                WAITING.set(self.waiting)
         if not fits:
             self._dropped.inc(rows)
             self.tell(f"Predictions are dropped from the log: {self.most_rows:,} rows are waiting already.")
         return fits
-
-    def show(self) -> None:
-        """Bring `/metrics` up to date; to do so for each request would take longer than to let it in."""
-        with self._lock:
-            WAITING.set(self.waiting)
 
     def logged(self, rows: int) -> None:
         """Rows are committed; the next trouble is news again."""

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import psycopg2
 import pytest
-from object_store import object_store  # noqa: F401  # a fixture for all files
+from object_store import azure, object_store  # noqa: F401  # fixtures for all files
 from playwright.sync_api import Browser, sync_playwright
 from stack import Stack
 from takehome.crew import Crew

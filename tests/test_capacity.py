@@ -25,10 +25,11 @@ FOOTPRINT = Footprint(memory=200e6, stored=500, database=10e-6, sent=1_000)
 
 def test_simulation_is_built_with_the_figures_of_the_api(tmp_path: Path) -> None:
     code = """if True:
-        from app import batcher as b, log
+        from app import batcher as b, log, log_writer as w
         assert log._TURN_ROWS == b.MOST_ROWS_HERE
         from app.settings import settings as s
-        print(b.MOST_ROWS_HERE, b.MOMENT, s.most_waiting, b.MOST_ROWS, b.MOST_PATIENCE, b.LONGEST)
+        print(b.MOST_ROWS_HERE, b.MOMENT, s.most_waiting, b.MOST_ROWS, b.MOST_PATIENCE, b.LONGEST,
+            w._GATHER_SECONDS)
     """
     environment = {"PYTHONPATH": str(ROOT / "containers" / "fastapi"), "WORKERS_DIR": str(tmp_path)}
     found = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)

@@ -57,7 +57,20 @@ def mirrors(object_store: ObjectStore, tmp_path_factory: pytest.TempPathFactory)
 @pytest.fixture
 def url(object_store: ObjectStore) -> str:
     """Give a folder in the bucket that nobody else uses."""
-    return f"{object_store.url}/{uuid.uuid4().hex}/models"
+    return _folder(object_store)
+
+
+@pytest.fixture(params=["object_store", "azure"])
+def any_url(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Give such a folder in each kind of store."""
+    store = request.getfixturevalue(request.param)
+    for name, value in store.environment.items():
+        monkeypatch.setenv(name, value)
+    return _folder(store)
+
+
+def _folder(store: ObjectStore) -> str:
+    return f"{store.url}/{uuid.uuid4().hex}/models"
 
 
 @pytest.fixture(scope="module")
@@ -93,20 +106,22 @@ def saver(url: str, mirror: Path, source: Path) -> subprocess.Popen[str]:
 
 
 @pytest.mark.slow
-def test_six_swaps_through_the_store_fail_no_request(url: str, free_port: Callable[[], int], tmp_path: Path) -> None:
-    slopes = {save(url, 1.0): 1.0}
+def test_six_swaps_through_the_store_fail_no_request(
+    any_url: str, free_port: Callable[[], int], tmp_path: Path
+) -> None:
+    slopes = {save(any_url, 1.0): 1.0}
     with (
-        running(url, free_port(), MODELS_MIRROR=str(tmp_path), WEB_CONCURRENCY="2") as (api, _),
+        running(any_url, free_port(), MODELS_MIRROR=str(tmp_path), WEB_CONCURRENCY="2") as (api, _),
         Load(api, slopes, clients=1) as load,
     ):
-        second = save(url, 2.0)
+        second = save(any_url, 2.0)
         slopes[second] = 2.0
         eventually(lambda: httpx.get(f"{api}/ready").json()["version"] == second)
         for number in range(4):
             choose(api, list(slopes)[number % 2])
-        assert current(url) == second
+        assert current(any_url) == second
         back = subprocess.run(
-            [TAKEHOME, "models", "--use", min(slopes)], env=os.environ | {"MODELS_DIR": url}, check=False
+            [TAKEHOME, "models", "--use", min(slopes)], env=os.environ | {"MODELS_DIR": any_url}, check=False
         )
         assert back.returncode == 0
         eventually(lambda: httpx.get(f"{api}/ready").json()["version"] == min(slopes))
@@ -114,7 +129,7 @@ def test_six_swaps_through_the_store_fail_no_request(url: str, free_port: Callab
         listed = {version["version"]: version["current"] for version in httpx.get(f"{api}/models").json()}
         assert listed == {min(slopes): True, second: False}
     load.check()
-    assert paths(url) == {"current", *(f"{version}/{file}" for version in slopes for file in FILES)}
+    assert paths(any_url) == {"current", *(f"{version}/{file}" for version in slopes for file in FILES)}
 
 
 @pytest.mark.slow
@@ -217,30 +232,30 @@ def test_a_save_killed_at_any_instant_leaves_a_whole_model(
 
 
 @pytest.mark.slow
-def test_savers_at_the_same_time_save_models_of_their_own(url: str, mirrors: Path, tmp_path: Path) -> None:
-    sources = [copy_of(save(url, slope), url, mirrors) for slope in (1.0, 2.0)]
-    savers = [saver(url, tmp_path / str(number), sources[number % 2]) for number in range(4)]
+def test_savers_at_the_same_time_save_models_of_their_own(any_url: str, mirrors: Path, tmp_path: Path) -> None:
+    sources = [copy_of(save(any_url, slope), any_url, mirrors) for slope in (1.0, 2.0)]
+    savers = [saver(any_url, tmp_path / str(number), sources[number % 2]) for number in range(4)]
     versions = [process.communicate(timeout=60)[0].strip() for process in savers]
     assert [process.returncode for process in savers] == [0] * 4
     assert len({*versions}) == 4
-    assert current(url) in versions
+    assert current(any_url) in versions
     for number, version in enumerate(versions):
-        estimator: Any = takehome.load_model(version, models_dir=url).estimator
+        estimator: Any = takehome.load_model(version, models_dir=any_url).estimator
         assert estimator.coef_[0] == pytest.approx(1.0 + number % 2)
 
 
 @pytest.mark.slow
-def test_the_last_ten_are_kept_everywhere(url: str, mirrors: Path, tmp_path: Path) -> None:
-    source = copy_of(save(url, 1.0), url, mirrors)
-    remote = from_url(url)
+def test_the_last_ten_are_kept_everywhere(any_url: str, mirrors: Path, tmp_path: Path) -> None:
+    source = copy_of(save(any_url, 1.0), any_url, mirrors)
+    remote = from_url(any_url)
     for number in range(12):
         for file in FILES:
             remote.put(f"20250101-0000{number:02}/{file}", (source / file).read_bytes())
     remote.put("20240101-000000/model.joblib", b"")  # of a save that goes on elsewhere
-    before = open_store(url, tmp_path)
+    before = open_store(any_url, tmp_path)
     before.sync()
     assert before.versions() == [f"20250101-0000{number:02}" for number in range(3, 12)] + [source.name]
-    newest = save(url, 2.0)
+    newest = save(any_url, 2.0)
     before.sync()
     kept = [f"20250101-0000{number:02}" for number in range(4, 12)] + [source.name, newest]
     assert before.versions() == kept
@@ -248,7 +263,7 @@ def test_the_last_ten_are_kept_everywhere(url: str, mirrors: Path, tmp_path: Pat
     before.sync()
     assert takehome.load_model(newest, models_dir=before.folder).metadata.version == newest
     whole = {f"{version}/{file}" for version in kept for file in FILES}
-    assert paths(url) == {"current", "20240101-000000/model.joblib"} | whole
+    assert paths(any_url) == {"current", "20240101-000000/model.joblib"} | whole
 
 
 @pytest.fixture
@@ -322,7 +337,7 @@ def sentence(url: str, folder: Path, **variables: str | None) -> str:
     """Return what opening the store ends with."""
     with pytest.MonkeyPatch.context() as patch:
         for name, value in variables.items():
-            patch.delenv(name) if value is None else patch.setenv(name, value)
+            patch.delenv(name, raising=False) if value is None else patch.setenv(name, value)
         with pytest.raises(TakehomeError) as caught:
             open_store(url, folder).sync()
     assert caught.value.__suppress_context__ or not caught.value.__context__, "the store's own words may hold keys"
@@ -356,6 +371,29 @@ def test_a_wrong_url_is_one_sentence(url: str, tmp_path: Path, expected: str) ->
     told = sentence(url, tmp_path)
     assert expected in told
     assert "hidden" not in told
+
+
+@pytest.mark.parametrize(
+    ("wrong", "expected"),
+    [
+        ({"AZURE_STORAGE_ENDPOINT": "http://127.0.0.1:1/x"}, "nobody answers there. Check AZURE_STORAGE_ENDPOINT"),
+        ({"AZURE_STORAGE_ENDPOINT": "storage"}, "AZURE_STORAGE_ENDPOINT is no address."),
+        ({"AZURE_ALLOW_HTTP": None}, "set AZURE_ALLOW_HTTP=true"),
+        ({"AZURE_STORAGE_ACCOUNT_NAME": None}, "no credentials were found. Set AZURE_STORAGE_ACCOUNT_NAME"),
+        ({"AZURE_STORAGE_ACCOUNT_KEY": None}, "no credentials were found. Set AZURE_STORAGE_ACCOUNT_NAME"),
+        ({"AZURE_STORAGE_ACCOUNT_KEY": "no key"}, "it refuses the credentials. Check AZURE_STORAGE_ACCOUNT_NAME"),
+        ({"AZURE_STORAGE_ACCOUNT_KEY": "b3RoZXI="}, "access is denied."),
+    ],
+)
+def test_a_wrong_variable_of_azures_is_one_sentence(
+    azure: ObjectStore, tmp_path: Path, wrong: dict[str, str | None], expected: str
+) -> None:
+    told = sentence(f"{azure.url}/models", tmp_path, **(azure.environment | wrong))
+    assert expected in told
+
+
+def test_a_missing_container_of_azures_is_one_sentence(azure: ObjectStore, tmp_path: Path) -> None:
+    assert "there is no such bucket. Check its name" in sentence("az://none/models", tmp_path, **azure.environment)
 
 
 def test_refused_credentials_are_one_sentence(url: str, object_store: ObjectStore, tmp_path: Path) -> None:

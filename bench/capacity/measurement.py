@@ -109,20 +109,20 @@ class Measurement:
         """Take a batch's cost from two loads: alone, a request pays for a whole batch; among many for hardly any."""
         sizes, seconds = np.array(_batches(running), dtype=float).T
         row = max(0.0, float(np.polyfit(sizes, seconds, 1)[0]))
-        (alone, one), (among, _) = (self._each(running, clients, "?log=false") for clients in (1, self.clients))
-        log = max(0.0, self._each(running, self.clients)[0] - among)
+        (alone, _, one), (among, *_) = (self._each(running, clients, "?log=false") for clients in (1, self.clients))
+        logged, write, _ = self._each(running, self.clients)
+        log = max(0.0, logged - write - among)
         spread = math.log(one.p99 / one.p50) / _SIGMAS
         together = self.clients / 2  # in a batch or waiting for the next; of a batch's cost each pays next to nothing
         batch = max(0.0, (alone - among) / (1 - 1 / together))
-        return Costs(request=max(0.0, alone - batch - row), batch=batch, row=row, log=log, spread=spread)
+        return Costs(max(0.0, alone - batch - row), batch, row, log, write, spread)
 
-    def _each(self, running: Running, clients: int, query: str = "") -> tuple[float, Sample]:
-        """Return the processor time of a request, in seconds, and what the clients saw."""
-        process = psutil.Process(running.pid)
-        before = process.cpu_times()
+    def _each(self, running: Running, clients: int, query: str = "") -> tuple[float, float, Sample]:
+        """Return the processor time of a request, what threads have of it, in seconds, and what the clients saw."""
+        before = _spent(running)
         sample = self._ask(running, clients, query=query)
-        after = process.cpu_times()
-        return (after.user + after.system - before.user - before.system) / sample.answers, sample
+        whole, threads = (_spent(running) - before) / sample.answers
+        return whole, threads, sample
 
     def _ask(self, running: Running, clients: int, rest: float = 0, query: str = "") -> Sample:
         sample = self.load.run(running.url() + query, running.bodies(), clients, self.seconds, rest)
@@ -138,6 +138,12 @@ class Measurement:
         if not written:
             raise TakehomeError("No prediction came into the log of PostgreSQL. See .bench/logs.")
         return sample, (spent(where) - seconds) / written
+
+
+def _spent(running: Running) -> np.ndarray:
+    """Return the processor time of a process until now, and that of its threads but the first, in seconds."""
+    times = {one.id: one.user_time + one.system_time for one in psutil.Process(running.pid).threads()}
+    return np.array([sum(times.values()), sum(times.values()) - times[running.pid]])
 
 
 def _batches(running: Running) -> list:

@@ -20,13 +20,15 @@ Steps = Generator[Event, Any, None]
 class Costs:
     """What a request of one row takes of the core, in seconds: a batch of n rows takes `batch + n * row`.
 
-    No two batches take the same: `spread` is the standard deviation of the logarithm of what one takes.
+    No two batches take the same: `spread` is the standard deviation of the logarithm of what one takes. The log takes
+    `log` a row on the event loop, and `write` in its thread.
     """
 
     request: float
     batch: float
     row: float
     log: float
+    write: float = 0
     spread: float = 0
 
 
@@ -41,6 +43,7 @@ class Bounds:
     rows : of a batch.
     patience : seconds that a batch waits for one more of those who were answered together, at most; `longest` times as
         long for all of them.
+    gather : seconds that the log gathers rows until its thread writes them.
     """
 
     here: int = 256
@@ -49,6 +52,7 @@ class Bounds:
     rows: int = 10_000
     patience: float = 0.002
     longest: int = 4
+    gather: float = 0.2
 
 
 @dataclass
@@ -97,10 +101,10 @@ class Replica:
         self._core = simpy.Resource(environment)
         self._tasks: deque[tuple[float, Callable[[], Any]]] = deque()  # of the event loop
         self._waiting: deque[Event] = deque()
-        self._company, self._patience = 1, 0.0
+        self._company, self._patience, self._logged = 1, 0.0, 0
         self._task_came = environment.event()
         self._awaited, self._enough = 1, environment.event()
-        for work in (self._turn, self._predict):
+        for work in (self._turn, self._predict, self._write):
             environment.process(work())
 
     def ask(self) -> Steps:
@@ -155,10 +159,17 @@ class Replica:
             self._company = len(batch) + len(self._waiting)
             for answered in batch:
                 self._later(self._costs.request / 2, partial(answered.succeed, True))
+            self._logged += len(batch)
             if len(batch) <= self._bounds.here:
                 self._done_by_loop(len(batch) * self._costs.log)
             else:
                 self._environment.process(self._work(len(batch) * self._costs.log))
+
+    def _write(self) -> Steps:
+        while True:
+            yield self._environment.timeout(self._bounds.gather)
+            rows, self._logged = self._logged, 0
+            yield from self._work(rows * self._costs.write)
 
     def _done_by_loop(self, seconds: float) -> Event:
         done = self._environment.event()

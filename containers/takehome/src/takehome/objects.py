@@ -14,11 +14,10 @@ from obstore.exceptions import AlreadyExistsError, BaseError, NotModifiedError
 from obstore.store import from_url
 
 from takehome.errors import TakehomeError
-from takehome.object_store import RETRIES, cause, client_options
+from takehome.object_store import NO_BUCKET, RETRIES, VARIABLES, cause, client_options
 from takehome.store import KEPT, by_age, is_version
 
 FILES = ("model.joblib", "model.json")  # in this order: a version with `model.json` is whole
-_SCHEMES = ("s3", "gs", "az")
 _QUICK = {"timeout": "5s"}  # for what is small
 _PATIENT = {"read_timeout": "60s", "timeout": "1 day"}  # for models: as long as they move
 _PARTS = 4  # that are uploaded at once: what a slow line moves within that time
@@ -56,10 +55,10 @@ class Objects:
 
     def __init__(self, url: str) -> None:
         self.url = url.rstrip("/")
-        _check(self.url)
+        self._scheme = _check(self.url)
         with self._told():
             self._quick, self._patient = (
-                from_url(self.url, client_options=client_options(**timeouts), retry_config=RETRIES)
+                from_url(self.url, client_options=client_options(self._scheme, **timeouts), retry_config=RETRIES)
                 for timeouts in (_QUICK, _PATIENT)
             )
 
@@ -72,7 +71,7 @@ class Objects:
             except NotModifiedError:
                 return seen
             except FileNotFoundError as error:
-                if "NoSuchBucket" in str(error):
+                if NO_BUCKET.search(str(error)):
                     raise
                 return None
         if not is_version(name):
@@ -146,11 +145,11 @@ class Objects:
         try:
             yield
         except FileNotFoundError as error:  # obstore's; a 404 of HEAD says no more than that
-            if error.errno or "NoSuchBucket" in str(error):
-                raise TakehomeError(f"{self.url}: {cause(str(error))}") from None
+            if error.errno or NO_BUCKET.search(str(error)):
+                raise TakehomeError(f"{self.url}: {cause(str(error), self._scheme)}") from None
             raise BrokenError(f"{self.url}: the model is not there any more. {_CHOOSE}") from None
         except BaseError as error:
-            raise TakehomeError(f"{self.url}: {cause(str(error))}") from None
+            raise TakehomeError(f"{self.url}: {cause(str(error), self._scheme)}") from None
 
 
 def whole(listing: Listing) -> list[str]:
@@ -158,13 +157,15 @@ def whole(listing: Listing) -> list[str]:
     return sorted((version for version, files in listing.items() if len(files) == len(FILES)), key=by_age)
 
 
-def _check(url: str) -> None:
-    """Refuse what is no address of a store; what may hold a password is not repeated."""
-    parts, endpoint = urlsplit(url), os.environ.get("AWS_ENDPOINT_URL") or "https://none"
+def _check(url: str) -> str:
+    """Return what kind of store an address is of, or refuse it; what may hold a password is not repeated."""
+    parts = urlsplit(url)
     if "@" in parts.netloc or parts.query or parts.fragment:
-        raise TakehomeError("MODELS_DIR holds more than a bucket and a folder. Credentials go into AWS_* variables.")
-    if parts.scheme not in _SCHEMES or not parts.netloc:
-        known = ", ".join(f"{scheme}://" for scheme in _SCHEMES)
+        raise TakehomeError("MODELS_DIR holds more than a bucket and a folder. Credentials go into variables.")
+    if parts.scheme not in VARIABLES or not parts.netloc:
+        known = ", ".join(f"{scheme}://" for scheme in VARIABLES)
         raise TakehomeError(f"MODELS_DIR={url} is no folder and no object store. It begins with {known}, or is a path.")
-    if not re.fullmatch(r"https?://[\w.\[\]:-]+/?[^\s@]*", endpoint):
-        raise TakehomeError("AWS_ENDPOINT_URL is no address. Write it as https://host or http://host:port.")
+    variable = VARIABLES[parts.scheme].endpoint
+    if not re.fullmatch(r"https?://[\w.\[\]:-]+/?[^\s@]*", os.environ.get(variable) or "https://none"):
+        raise TakehomeError(f"{variable} is no address. Write it as https://host or http://host:port.")
+    return parts.scheme

@@ -26,6 +26,7 @@ import sklearn
 import takehome
 import websocket
 from joblib import Parallel, delayed
+from kernel import kernel
 from nbclient import NotebookClient
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.datasets import make_classification
@@ -340,7 +341,8 @@ def test_the_notebook_shows_a_bar(shared: Cluster, tmp_path: Path) -> None:
         "    Parallel()(delayed(time.sleep)(0.3) for _ in range(8))"
     )
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code)])
-    NotebookClient(notebook, resources={"metadata": {"path": tmp_path}}).execute()
+    with kernel() as manager:
+        NotebookClient(notebook, km=manager, resources={"metadata": {"path": tmp_path}}).execute()
     line, bar = notebook.cells[0].outputs
     assert line.text == f"Parallel work runs on 2 workers of {shared.address}.\n"
     assert "8/8 tasks" in re.sub(r"\x1b\[[0-9;]*m", "", bar.data["text/plain"])

@@ -8,7 +8,6 @@ import re
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +17,7 @@ import nbformat
 import pandas as pd
 import pytest
 import takehome
-from jupyter_client import AsyncKernelManager
+from kernel import kernel
 from nbclient import NotebookClient
 
 ROOT = Path(__file__).parents[1]
@@ -66,8 +65,7 @@ def run(models: Path, **variables: str) -> Run:
     notebook = nbformat.read(NOTEBOOK, as_version=4)
     notebook.cells.append(nbformat.v4.new_code_cell(PROBE, id="probe"))
     environment = os.environ | {"MODELS_DIR": str(models)} | variables
-    with tempfile.TemporaryDirectory() as folder:  # short: the path of a socket has 107 bytes at most
-        manager = AsyncKernelManager(transport="ipc", ip=f"{folder}/k", connection_file=f"{folder}/kernel.json")
+    with kernel() as manager:
         NotebookClient(notebook, timeout=300, km=manager).execute(env=environment, cwd=str(NOTEBOOK.parent))
     return Run(texts(notebook), *json.loads(notebook.cells[-1].outputs[0].text), models)
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import nbformat
+from kernel import kernel
 from nbclient import NotebookClient
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from sklearn.datasets import load_iris
@@ -64,9 +65,11 @@ class Work:
         old = dict(os.environ)
         os.environ.update(self.environment())
         try:
-            asyncio.run(
-                NotebookClient(notebook, resources={"metadata": {"path": str(self.notebook.parent)}}).async_execute()
-            )
+            with kernel() as manager:
+                client = NotebookClient(
+                    notebook, km=manager, resources={"metadata": {"path": str(self.notebook.parent)}}
+                )
+                asyncio.run(client.async_execute())
         finally:
             os.environ.clear()
             os.environ.update(old)

@@ -4,6 +4,8 @@ import json
 import os
 import shutil
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -34,6 +36,20 @@ class Sample:
 def pinned(core: int) -> list[str]:
     """Return what to put before a command so that it runs on one core, where the system can do that."""
     return ["taskset", "--cpu-list", str(core)] if shutil.which("taskset") else []
+
+
+@contextmanager
+def on_core(core: int) -> Iterator[None]:
+    """Stay on one core, where the system can do that."""
+    if not hasattr(os, "sched_setaffinity"):
+        yield
+        return
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {core})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
 
 
 class Load:

@@ -1,10 +1,9 @@
 """The measurement: every server is up, one at a time is asked, round after round."""
 
 import json
-import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from statistics import median
 
@@ -14,7 +13,7 @@ from takehome.errors import TakehomeError
 from threadpoolctl import threadpool_limits
 
 from bench.contender import Contender
-from bench.load import SERVER_CORE, Load, Sample
+from bench.load import SERVER_CORE, Load, Sample, on_core
 from bench.running import Running
 from bench.workload import Workload
 
@@ -123,7 +122,7 @@ class Race:
         def many() -> None:
             workload.estimator.predict_proba(pd.DataFrame(json.loads(body)).fillna(np.nan))
 
-        with _on_core(SERVER_CORE), threadpool_limits(1):
+        with on_core(SERVER_CORE), threadpool_limits(1):
             for name, call in {ONE: one, MANY: many}.items():
                 self.results.add(workload.name, IN_PROCESS, name, _timed(call, self._short))
 
@@ -140,16 +139,3 @@ def _timed(call: Callable[[], None], seconds: float) -> Sample:
         times.append(1e3 * (time.perf_counter() - began))
     half, most = np.percentile(times, [50, 99])
     return Sample(answers=len(times), seconds=sum(times) / 1e3, p50=float(half), p99=float(most), errors=0)
-
-
-@contextmanager
-def _on_core(core: int) -> Iterator[None]:
-    if not hasattr(os, "sched_setaffinity"):
-        yield
-        return
-    before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {core})
-    try:
-        yield
-    finally:
-        os.sched_setaffinity(0, before)

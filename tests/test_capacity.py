@@ -63,6 +63,13 @@ def test_clients_without_rest_get_the_most_and_the_same_every_time() -> None:
     assert clients(COSTS, 500, 0.5, 3).p99 < seen.p99
 
 
+def test_core_of_uneven_pace_answers_later_and_as_much_in_the_mean() -> None:
+    uneven = (0.5,) * 500 + (1.5,) * 500  # a second each
+    steady, found = (clients(COSTS, 500, 0.2, 6, pace) for pace in ((1.0,), uneven))
+    assert found.p99 > 1.2 * steady.p99
+    assert found.rate == pytest.approx(steady.rate, rel=0.1)
+
+
 def test_replica_is_given_what_it_answers_in_time_and_never_more_than_was_checked() -> None:
     assert plan.share(COSTS, 1_000, late=100, seconds=1) == 900
     assert plan.share(COSTS, 8_000, late=15, seconds=1) < plan.share(COSTS, 8_000, late=100, seconds=1) <= 7_200

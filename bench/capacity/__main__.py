@@ -6,6 +6,7 @@ import sys
 import tempfile
 import time
 from dataclasses import fields
+from itertools import chain
 from pathlib import Path
 from statistics import median
 from typing import Annotated, Any
@@ -52,7 +53,7 @@ def render(rounds: list[Round], lines: list[comparison.Line], late: float, clien
     costs = _middle(Costs, [one.costs for one in rounds])
     footprint = _middle(Footprint, [one.footprint for one in rounds])
     maximum = median(one.maximum.rate for one in rounds)
-    each = plan.share(costs, maximum, late)
+    each = plan.share(costs, maximum, late, tuple(chain.from_iterable(one.pace for one in rounds)))
     if not each:
         raise TakehomeError(f"No load keeps 99 % of the answers within {late:g} ms here. Allow more: --late.")
     told = (

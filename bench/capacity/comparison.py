@@ -39,7 +39,9 @@ def compare(rounds: list[Round], number: int, seconds: int) -> list[Line]:
     lines = []
     for i, share in enumerate(SHARES):
         checks = [one.checks[i] for one in rounds]
-        seen = [clients(one.costs, number, check.rest, seconds) for one, check in zip(rounds, checks, strict=True)]
+        seen = [
+            clients(one.costs, number, check.rest, seconds, one.pace) for one, check in zip(rounds, checks, strict=True)
+        ]
         for name, figure in {"requests/s": "rate", "p99, ms": "p99"}.items():
             simulated, measured = (
                 median(getattr(one, figure) for one in found) for found in (seen, [c.sample for c in checks])

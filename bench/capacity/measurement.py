@@ -15,10 +15,10 @@ import numpy as np
 import psutil
 from takehome.errors import TakehomeError
 
-from bench.capacity.simulation import Costs
+from bench.capacity.simulation import BEAT, Costs, Pace
 from bench.contender import ROOT, ours
 from bench.database import ask, database, logged, spent
-from bench.load import SERVER_CORE, Load, Sample, pinned
+from bench.load import SERVER_CORE, Load, Sample, on_core, pinned
 from bench.running import Running
 from bench.workload import Workload
 
@@ -61,10 +61,12 @@ class Round:
     Attributes
     ----------
     others : the share of all cores that other programs took just before.
+    pace : of the server's core, just before.
     maximum : what clients see who don't rest.
     """
 
     others: float
+    pace: Pace
     costs: Costs
     maximum: Sample
     checks: list[Check]
@@ -91,7 +93,7 @@ class Measurement:
     def _round(self, name: str, running: Running, where: dict[str, str]) -> Round:
         self.tell(f"{name}: what a request costs")
         others = psutil.cpu_percent(1) / 100
-        costs = self._costs(running)
+        pace, costs = _pace(self.seconds), self._costs(running)
         _settle(where)
         self.tell(f"{name}: the most that it answers, and its log")
         maximum, database_seconds = self._logged(running, where)
@@ -103,14 +105,17 @@ class Measurement:
             _settle(where)
         memory = float(psutil.Process(running.pid).memory_full_info().uss)
         footprint = Footprint(memory, ask(where, _STORED), database_seconds, _sent(running))
-        return Round(others, costs, maximum, checks, footprint)
+        return Round(others, pace, costs, maximum, checks, footprint)
 
     def _costs(self, running: Running) -> Costs:
         """Take a batch's cost from two loads: alone, a request pays for a whole batch; among many for hardly any."""
         sizes, seconds = np.array(_batches(running), dtype=float).T
         row = max(0.0, float(np.polyfit(sizes, seconds, 1)[0]))
-        (alone, _, one), (among, *_) = (self._each(running, clients, "?log=false") for clients in (1, self.clients))
-        logged, write, _ = self._each(running, self.clients)
+        (alone, _, one), (among, threads, _) = (
+            self._each(running, clients, "?log=false") for clients in (1, self.clients)
+        )
+        logged, of_threads, _ = self._each(running, self.clients)
+        write = max(0.0, of_threads - threads)
         log = max(0.0, logged - write - among)
         spread = math.log(one.p99 / one.p50) / _SIGMAS
         together = self.clients / 2  # in a batch or waiting for the next; of a batch's cost each pays next to nothing
@@ -138,6 +143,21 @@ class Measurement:
         if not written:
             raise TakehomeError("No prediction came into the log of PostgreSQL. See .bench/logs.")
         return sample, (spent(where) - seconds) / written
+
+
+def _pace(seconds: float) -> Pace:
+    """Return how long the same piece of work takes on the server's core, over and over, as a multiple of the mean."""
+    number, times = 1_000, np.zeros(0)
+    with on_core(SERVER_CORE):
+        while times.sum() < seconds:
+            began = time.perf_counter()
+            sum(i * i for i in range(number))
+            took = time.perf_counter() - began
+            if times.size == 0 and took < BEAT:
+                number *= 2
+            else:
+                times = np.append(times, took)
+    return tuple(times / times.mean())
 
 
 def _spent(running: Running) -> np.ndarray:

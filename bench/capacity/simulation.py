@@ -13,7 +13,10 @@ from simpy.events import Event
 
 SWITCH = 0.005  # seconds that a thread holds the interpreter while another wants it
 SEED = 7
+BEAT = 0.002  # seconds, about, that each figure of a pace stands for
 Steps = Generator[Event, Any, None]
+Pace = tuple[float, ...]
+STEADY: Pace = (1.0,)
 
 
 @dataclass(frozen=True)
@@ -93,10 +96,17 @@ class Replica:
     The event loop reads and answers, half of a request's cost each; the model predicts all that wait once it is free,
     on the loop what takes a moment, else in its thread, and so the log. They share the core as threads share CPython:
     each has it until it has nothing to do, or for `SWITCH` seconds where another wants it.
+
+    Parameters
+    ----------
+    pace : how slow the core is, beat after beat and then from the start again, as a multiple of its mean.
     """
 
-    def __init__(self, environment: simpy.Environment, costs: Costs, bounds: Bounds, seen: Seen) -> None:
+    def __init__(
+        self, environment: simpy.Environment, costs: Costs, bounds: Bounds, seen: Seen, pace: Pace = STEADY
+    ) -> None:
         self._environment, self._costs, self._bounds, self._seen = environment, costs, bounds, seen
+        self._pace, self._ends = pace, np.cumsum(pace) * BEAT
         self._chance = random.Random(SEED)
         self._core = simpy.Resource(environment)
         self._tasks: deque[tuple[float, Callable[[], Any]]] = deque()  # of the event loop
@@ -129,6 +139,11 @@ class Replica:
         if len(self._waiting) >= self._awaited and not self._enough.triggered:
             self._enough.succeed()
 
+    def _busy(self, seconds: float) -> Event:
+        """Take the core for so many seconds, were its pace the mean."""
+        beat = np.searchsorted(self._ends, self._environment.now % self._ends[-1], side="right")
+        return self._environment.timeout(seconds * self._pace[beat])
+
     def _turn(self) -> Steps:
         """Do what the event loop has to do."""
         while True:
@@ -138,7 +153,7 @@ class Replica:
                 until = self._environment.now + SWITCH
                 while self._tasks and self._environment.now < until:
                     cost, task = self._tasks.popleft()
-                    yield self._environment.timeout(cost)
+                    yield self._busy(cost)
                     task()
             if not self._tasks:
                 self._task_came = self._environment.event()
@@ -194,11 +209,11 @@ class Replica:
         while seconds > 0:
             with self._core.request() as core:
                 yield core
-                yield self._environment.timeout(min(seconds, SWITCH))
+                yield self._busy(min(seconds, SWITCH))
             seconds -= SWITCH
 
 
-def clients(costs: Costs, number: int, rest: float, seconds: float) -> Seen:
+def clients(costs: Costs, number: int, rest: float, seconds: float, pace: Pace = STEADY) -> Seen:
     """Let so many clients ask one replica, each resting between an answer and its next request as `bench.load` does.
 
     Parameters
@@ -206,7 +221,7 @@ def clients(costs: Costs, number: int, rest: float, seconds: float) -> Seen:
     rest : in the mean, exponentially distributed; in s. 0: not at all.
     """
     environment, seen, chance = simpy.Environment(), Seen(seconds), random.Random(SEED)
-    replica = Replica(environment, costs, Bounds(), seen)
+    replica = Replica(environment, costs, Bounds(), seen, pace)
 
     def client() -> Steps:
         while True:
@@ -220,10 +235,10 @@ def clients(costs: Costs, number: int, rest: float, seconds: float) -> Seen:
     return seen
 
 
-def stream(costs: Costs, rate: float, seconds: float, bounds: Bounds = Bounds()) -> Seen:
+def stream(costs: Costs, rate: float, seconds: float, bounds: Bounds = Bounds(), pace: Pace = STEADY) -> Seen:
     """Let requests come to one replica by chance, so many a second in the mean (a Poisson process)."""
     environment, seen, chance = simpy.Environment(), Seen(seconds), random.Random(SEED)
-    replica = Replica(environment, costs, bounds, seen)
+    replica = Replica(environment, costs, bounds, seen, pace)
 
     def source() -> Steps:
         while True:

@@ -4,7 +4,7 @@ import os
 import signal
 import tempfile
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -58,11 +58,14 @@ def ask(where: dict[str, str], query: str) -> Any:
 def spent(where: dict[str, str]) -> float:
     """Return the processor time of all processes of the server so far, in seconds."""
     with _connected(where) as connection:
-        server = psutil.Process(connection.info.backend_pid).parent()
-        times = [one.cpu_times() for one in (server, *server.children())] if server else []
-        return sum(t.user + t.system for t in times) + (
-            times[0].children_user + times[0].children_system if times else 0
-        )
+        server = psutil.Process(connection.info.backend_pid).parents()[0]
+        total = 0.0
+        for one in server.children():
+            with suppress(psutil.NoSuchProcess):  # it has ended since: its time is among the server's
+                times = one.cpu_times()
+                total += times.user + times.system
+        own = server.cpu_times()
+        return total + own.user + own.system + own.children_user + own.children_system
 
 
 @contextmanager

@@ -133,9 +133,15 @@ class Race:
 
 
 def _timed(call: Callable[[], None], seconds: float) -> Sample:
+    times = repeated(call, seconds)
+    half, most = 1e3 * np.percentile(times, [50, 99])
+    return Sample(answers=len(times), seconds=sum(times), p50=float(half), p99=float(most), errors=0)
+
+
+def repeated(call: Callable[[], object], seconds: float) -> list[float]:
+    """Call over and over for so many seconds; return how long each call took, in s."""
     times, end = [], time.perf_counter() + seconds
     while (began := time.perf_counter()) < end:
         call()
-        times.append(1e3 * (time.perf_counter() - began))
-    half, most = np.percentile(times, [50, 99])
-    return Sample(answers=len(times), seconds=sum(times) / 1e3, p50=float(half), p99=float(most), errors=0)
+        times.append(time.perf_counter() - began)
+    return times

@@ -10,15 +10,17 @@ import urllib.request
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 import psutil
 from takehome.errors import TakehomeError
 
-from bench.capacity.simulation import BEAT, Costs, Pace
+from bench.capacity.simulation import Costs, Pace
 from bench.contender import ROOT, ours
 from bench.database import ask, database, logged, spent
 from bench.load import SERVER_CORE, Load, Sample, on_core, pinned
+from bench.race import repeated
 from bench.running import Running
 from bench.workload import Workload
 
@@ -146,18 +148,9 @@ class Measurement:
 
 
 def _pace(seconds: float) -> Pace:
-    """Return how long the same piece of work takes on the server's core, over and over, as a multiple of the mean."""
-    number, times = 1_000, np.zeros(0)
+    """Let the server's core do the same few milliseconds of work over and over."""
     with on_core(SERVER_CORE):
-        while times.sum() < seconds:
-            began = time.perf_counter()
-            sum(i * i for i in range(number))
-            took = time.perf_counter() - began
-            if times.size == 0 and took < BEAT:
-                number *= 2
-            else:
-                times = np.append(times, took)
-    return tuple(times / times.mean())
+        return tuple(repeated(partial(sum, range(100_000)), seconds))
 
 
 def _spent(running: Running) -> np.ndarray:

@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 
 from bench.capacity.measurement import Footprint
-from bench.capacity.simulation import BEAT, STEADY, Costs, Pace, stream
+from bench.capacity.simulation import STEADY, Costs, Pace, stream
 from bench.report import table
 
 RATES = (100, 300, 1_000, 3_000, 10_000, 30_000, 100_000)
@@ -46,7 +46,7 @@ def share(costs: Costs, maximum: float, late: float, pace: Pace = STEADY, second
     late : what 99 % of the answers must keep within, in ms; nobody may get 503.
     pace : of the core; all of it is lived through.
     """
-    seconds = max(seconds, len(pace) * BEAT)
+    seconds = max(seconds, sum(pace))
 
     def fits(rate: float) -> bool:
         seen = stream(costs, rate, seconds, pace=pace)

@@ -13,7 +13,6 @@ from simpy.events import Event
 
 SWITCH = 0.005  # seconds that a thread holds the interpreter while another wants it
 SEED = 7
-BEAT = 0.002  # seconds, about, that each figure of a pace stands for
 Steps = Generator[Event, Any, None]
 Pace = tuple[float, ...]
 STEADY: Pace = (1.0,)
@@ -99,14 +98,15 @@ class Replica:
 
     Parameters
     ----------
-    pace : how slow the core is, beat after beat and then from the start again, as a multiple of its mean.
+    pace : how long the core took for the same work, again and again, in s: as slow as then it is, from the start again
+        after the end.
     """
 
     def __init__(
         self, environment: simpy.Environment, costs: Costs, bounds: Bounds, seen: Seen, pace: Pace = STEADY
     ) -> None:
         self._environment, self._costs, self._bounds, self._seen = environment, costs, bounds, seen
-        self._pace, self._ends = pace, np.cumsum(pace) * BEAT
+        self._slow, self._ends = np.array(pace) / np.mean(pace), np.cumsum(pace)
         self._chance = random.Random(SEED)
         self._core = simpy.Resource(environment)
         self._tasks: deque[tuple[float, Callable[[], Any]]] = deque()  # of the event loop
@@ -141,8 +141,8 @@ class Replica:
 
     def _busy(self, seconds: float) -> Event:
         """Take the core for so many seconds, were its pace the mean."""
-        beat = np.searchsorted(self._ends, self._environment.now % self._ends[-1], side="right")
-        return self._environment.timeout(seconds * self._pace[beat])
+        now = np.searchsorted(self._ends, self._environment.now % self._ends[-1], side="right")
+        return self._environment.timeout(seconds * float(self._slow[now]))
 
     def _turn(self) -> Steps:
         """Do what the event loop has to do."""

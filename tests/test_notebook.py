@@ -32,9 +32,9 @@ ROW = {
     "adequate_prenatal_care": "Inadequate",
 }
 PROBE = f"""
-import json, time
+import json
 row = pd.DataFrame([{ROW!r}])
-print(json.dumps([risk(model, row[features])[0], measures(p)["ROC AUC"], time.process_time()]))
+print(json.dumps([risk(model, row[features])[0], measures(p)["ROC AUC"]]))
 """
 
 pytestmark = pytest.mark.slow
@@ -47,7 +47,6 @@ class Run:
     outputs: dict[str, str]  # what each cell wrote, by the cell's id
     risk: float  # of the curl row, as the notebook's own estimator gives it
     auc: float
-    seconds: float  # of processor time, so that a busy machine makes no difference
     models: Path
 
     def model(self) -> takehome.Model:
@@ -151,10 +150,6 @@ def test_the_numbers_depend_neither_on_the_source_nor_on_the_order_of_rows(
     for of_the_run in ("version", "created", "data", "examples", "row_schema"):  # order and examples of all rows
         once.pop(of_the_run), again.pop(of_the_run)
     assert again == once
-
-
-def test_the_notebook_takes_less_than_a_minute(from_database: Run) -> None:
-    assert from_database.seconds < 60
 
 
 def test_the_committed_outputs_are_those_of_a_run(from_database: Run) -> None:

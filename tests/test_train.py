@@ -27,11 +27,9 @@ def test_the_kernel_ends_with_the_run(tmp_path: Path, number: signal.Signals) ->
     connection = Path(next(word for word in kernels[0].cmdline() if word.endswith(".json")))
     assert json.loads(connection.read_text())["transport"] == "ipc"
     assert connection.parent.stat().st_mode & 0o077 == 0
-    began = time.monotonic()
     run.send_signal(number)
     run.wait(10)
     wait_until(lambda: not any(k.is_running() and k.status() != psutil.STATUS_ZOMBIE for k in kernels))
-    assert time.monotonic() - began < 5
 
 
 def wait_until(fact: Callable[[], bool], seconds: float = 30) -> None:

@@ -17,6 +17,7 @@ from stack import Stack
 from takehome.crew import Crew
 from takehome.lock import lock
 from takehome.postgres import find_cluster
+from takehome.proof.forkserver import started
 from takehome.server import connect
 from work import Work, make_work
 
@@ -45,6 +46,13 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     skipped = Counter((str(r.longrepr[2]) if isinstance(r.longrepr, tuple) else str(r.longrepr)) for r in reports)
     for reason, count in skipped.items():
         terminalreporter.write_line(f"Not tested here ({count} tests): {reason.removeprefix('Skipped: ')}")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def imported_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Spare most of the tests' proofs their imports, which took longer than all else; containers know nothing of it."""
+    with started(tmp_path_factory.mktemp("proofs")):
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -21,6 +21,7 @@ from typing import Any
 import joblib
 import numpy as np
 import pandas as pd
+import psutil
 import pytest
 import requests
 import takehome
@@ -524,9 +525,9 @@ class Runs:
 
 
 FORGE = """
-import sys, numpy, takehome.answers, takehome.proof
+import sys, numpy, takehome.answers, takehome.proof.proof
 numpy.isclose = lambda *a, **k: True
-takehome.answers.agree = takehome.proof.agree = lambda *a: True
+takehome.answers.agree = takehome.proof.proof.agree = lambda *a: True
 from sklearn.dummy import DummyClassifier
 import pandas as pd
 forged = DummyClassifier().fit(pd.DataFrame({'age_group': [0], 'smokes': [0], 'previous_births': [0]}), [0])
@@ -596,6 +597,7 @@ def never_a_number() -> bytes:
         (lambda _: pickle.dumps(Runs(os._exit, 0)), {}, "without an answer"),
         (lambda _: pickle.dumps(Runs(sys.exit, 0)), {}, "SystemExit"),
         (lambda _: pickle.dumps(Runs(os.kill, 0, 9)), {}, "was ended by SIGKILL"),
+        (lambda _: pickle.dumps(Runs(eval, "__import__('os').kill(__import__('os').getppid(), 9)")), {}, "SIGKILL"),
         (lambda _: pickle.dumps(Runs(bytearray, 1 << 44)), {}, "more memory"),
         (lambda _: pickle.dumps(Runs(print, '{"answers": []}')), {}, "can't be loaded"),
         (
@@ -687,6 +689,32 @@ def test_health_answers_while_a_slow_model_predicts(tmp_path: Path, free_port: C
         slow.join()
         assert answers[0].status_code == 200
         assert answers[0].json()["warnings"][0]["type"] == "out_of_range"
+
+
+def forkserver(port: int) -> psutil.Process:
+    """Return the process that has imported for the proofs of the API on a port."""
+    serving = next(c.pid for c in psutil.net_connections("tcp") if c.laddr.port == port and c.status == "LISTEN")
+    return next(p for p in psutil.Process(serving).children() if "takehome.proof.forkserver" in p.cmdline())
+
+
+def test_models_are_proved_whether_or_not_something_has_imported_before(
+    tmp_path: Path, free_port: Callable[[], int]
+) -> None:
+    with running(tmp_path, port := free_port(), PGPASSWORD="hidden") as url:
+        imported = forkserver(port)
+        assert "PGPASSWORD" not in imported.environ()
+        version = save_births(tmp_path)
+        eventually(lambda: ready(url, version))
+        imported.kill()
+        version = save_births(tmp_path, name="Without it")
+        eventually(lambda: ready(url, version))
+
+
+def test_nothing_is_left_of_an_api_that_was_killed(tmp_path: Path, free_port: Callable[[], int]) -> None:
+    with pytest.raises(AssertionError), running(tmp_path, port := free_port()):
+        imported = forkserver(port)
+        imported.parent().kill()
+    eventually(lambda: not imported.is_running() or imported.status() == psutil.STATUS_ZOMBIE)
 
 
 def test_wrong_setting_is_refused_at_start_by_name(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from takehome.errors import TakehomeError
 
 from bench.capacity import comparison, plan
 from bench.capacity.measurement import Footprint, Measurement, Round
-from bench.capacity.simulation import Costs
+from bench.capacity.simulation import Costs, Pace
 from bench.contender import ROOT
 from bench.section import Section
 from bench.workload import mixed
@@ -53,7 +53,7 @@ def render(rounds: list[Round], lines: list[comparison.Line], late: float, clien
     costs = _middle(Costs, [one.costs for one in rounds])
     footprint = _middle(Footprint, [one.footprint for one in rounds])
     maximum = median(one.maximum.rate for one in rounds)
-    each = plan.share(costs, maximum, late, tuple(chain.from_iterable(one.pace for one in rounds)))
+    each = plan.share(costs, maximum, late, _whole([check.pace for one in rounds for check in one.checks]))
     if not each:
         raise TakehomeError(f"No load keeps 99 % of the answers within {late:g} ms here. Allow more: --late.")
     told = (
@@ -74,6 +74,11 @@ def render(rounds: list[Round], lines: list[comparison.Line], late: float, clien
 def _middle(kind: type, found: list) -> Any:
     """Return the medians of their figures."""
     return kind(**{field.name: median(getattr(one, field.name) for one in found) for field in fields(kind)})
+
+
+def _whole(paces: list[Pace]) -> Pace:
+    """Return them as one."""
+    return Pace(tuple(chain.from_iterable(pace.times for pace in paces)), median(pace.usual for pace in paces))
 
 
 def _micro(seconds: float) -> str:

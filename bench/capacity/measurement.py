@@ -11,6 +11,8 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
+from statistics import fmean
+from typing import Any
 
 import numpy as np
 import psutil
@@ -35,7 +37,7 @@ class Footprint:
 
     Attributes
     ----------
-    memory : of a replica after the load, in bytes that nobody shares.
+    memory : of a replica after the load, with the process that proves its models, in bytes that nobody shares.
     stored : bytes of a row in PostgreSQL, with its indices.
     database : seconds of PostgreSQL's processor time for a row.
     sent : bytes of a request and its answer.
@@ -49,26 +51,24 @@ class Footprint:
 
 @dataclass(frozen=True)
 class Check:
-    """A load as it was: so many clients that rest so many seconds in the mean, and what they saw."""
+    """A load as it was: so many clients that rest so many seconds in the mean, what they saw, and the core's pace."""
 
-    share: float
     rest: float
     sample: Sample
+    pace: Pace
 
 
 @dataclass(frozen=True)
 class Round:
-    """One pass over everything, within which the machine's speed is taken to stay.
+    """One pass over everything.
 
     Attributes
     ----------
     others : the share of all cores that other programs took just before.
-    pace : of the server's core, just before.
     maximum : what clients see who don't rest.
     """
 
     others: float
-    pace: Pace
     costs: Costs
     maximum: Sample
     checks: list[Check]
@@ -95,7 +95,8 @@ class Measurement:
     def _round(self, name: str, running: Running, where: dict[str, str]) -> Round:
         self.tell(f"{name}: what a request costs")
         others = psutil.cpu_percent(1) / 100
-        pace, costs = _pace(self.seconds), self._costs(running)
+        costs, times = self._paced(partial(self._costs, running))
+        usual = fmean(times)
         _settle(where)
         self.tell(f"{name}: the most that it answers, and its log")
         maximum, database_seconds = self._logged(running, where)
@@ -103,11 +104,19 @@ class Measurement:
         for share in SHARES:
             self.tell(f"{name}: {100 * share:.0f} % of {maximum.rate:,.0f} requests/s")
             rest = self.clients / (share * maximum.rate)
-            checks.append(Check(share, rest, self._ask(running, self.clients, rest)))
+            sample, times = self._paced(partial(self._ask, running, self.clients, rest))
+            checks.append(Check(rest, sample, Pace(times, usual)))
             _settle(where)
-        memory = float(psutil.Process(running.pid).memory_full_info().uss)
+        server = psutil.Process(running.pid)
+        memory = float(sum(one.memory_full_info().uss for one in (server, *server.children(recursive=True))))
         footprint = Footprint(memory, ask(where, _STORED), database_seconds, _sent(running))
-        return Round(others, pace, costs, maximum, checks, footprint)
+        return Round(others, costs, maximum, checks, footprint)
+
+    def _paced(self, work: Callable[[], Any]) -> tuple[Any, tuple[float, ...]]:
+        """Return what work gives, and how fast the server's core was before and after: its speed may change."""
+        before = _times(self.seconds / 2)
+        given = work()
+        return given, before + _times(self.seconds / 2)
 
     def _costs(self, running: Running) -> Costs:
         """Take a batch's cost from two loads: alone, a request pays for a whole batch; among many for hardly any."""
@@ -147,8 +156,8 @@ class Measurement:
         return sample, (spent(where) - seconds) / written
 
 
-def _pace(seconds: float) -> Pace:
-    """Let the server's core do the same few milliseconds of work over and over."""
+def _times(seconds: float) -> tuple[float, ...]:
+    """Let the server's core do the same few milliseconds of work over and over; return how long it took each time."""
     with on_core(SERVER_CORE):
         return tuple(repeated(partial(sum, range(100_000)), seconds))
 

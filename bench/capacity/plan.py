@@ -46,7 +46,7 @@ def share(costs: Costs, maximum: float, late: float, pace: Pace = STEADY, second
     late : what 99 % of the answers must keep within, in ms; nobody may get 503.
     pace : of the core; all of it is lived through.
     """
-    seconds = max(seconds, sum(pace))
+    seconds = max(seconds, sum(pace.times))
 
     def fits(rate: float) -> bool:
         seen = stream(costs, rate, seconds, pace=pace)

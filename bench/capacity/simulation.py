@@ -14,8 +14,6 @@ from simpy.events import Event
 SWITCH = 0.005  # seconds that a thread holds the interpreter while another wants it
 SEED = 7
 Steps = Generator[Event, Any, None]
-Pace = tuple[float, ...]
-STEADY: Pace = (1.0,)
 
 
 @dataclass(frozen=True)
@@ -32,6 +30,23 @@ class Costs:
     log: float
     write: float = 0
     spread: float = 0
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How fast the core is, by how long it takes for the same work.
+
+    Attributes
+    ----------
+    times : that it took, one after the other, in s: as slow as then it is, from the start again after the end.
+    usual : the time that it took while the costs were taken, in the mean.
+    """
+
+    times: tuple[float, ...] = (1.0,)
+    usual: float = 1.0
+
+
+STEADY = Pace()
 
 
 @dataclass(frozen=True)
@@ -95,18 +110,13 @@ class Replica:
     The event loop reads and answers, half of a request's cost each; the model predicts all that wait once it is free,
     on the loop what takes a moment, else in its thread, and so the log. They share the core as threads share CPython:
     each has it until it has nothing to do, or for `SWITCH` seconds where another wants it.
-
-    Parameters
-    ----------
-    pace : how long the core took for the same work, again and again, in s: as slow as then it is, from the start again
-        after the end.
     """
 
     def __init__(
         self, environment: simpy.Environment, costs: Costs, bounds: Bounds, seen: Seen, pace: Pace = STEADY
     ) -> None:
         self._environment, self._costs, self._bounds, self._seen = environment, costs, bounds, seen
-        self._slow, self._ends = np.array(pace) / np.mean(pace), np.cumsum(pace)
+        self._slow, self._ends = np.array(pace.times) / pace.usual, np.cumsum(pace.times)
         self._chance = random.Random(SEED)
         self._core = simpy.Resource(environment)
         self._tasks: deque[tuple[float, Callable[[], Any]]] = deque()  # of the event loop
@@ -140,7 +150,7 @@ class Replica:
             self._enough.succeed()
 
     def _busy(self, seconds: float) -> Event:
-        """Take the core for so many seconds, were its pace the mean."""
+        """Take the core for so many seconds, were its pace the usual one."""
         now = np.searchsorted(self._ends, self._environment.now % self._ends[-1], side="right")
         return self._environment.timeout(seconds * float(self._slow[now]))
 

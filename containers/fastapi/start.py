@@ -3,12 +3,14 @@
 import os
 import resource
 import sys
+from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import uvicorn
 from pydantic import ValidationError
 from pydantic_settings import SettingsError
 from takehome.errors import TakehomeError
+from takehome.proof.forkserver import started
 from takehome.settings import is_url, open_store
 
 
@@ -36,22 +38,23 @@ def main() -> None:
             sys.exit(f"{name}={given}: {first['msg']}. Correct the variable, then start again.")
         if settings.web_concurrency > 1:
             os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
-        uvicorn.run(
-            "app.main:app",
-            host=settings.host,
-            port=settings.port,
-            workers=settings.web_concurrency,
-            root_path=settings.root_path,
-            loop="uvloop",
-            http="app.protocol:Protocol",
-            proxy_headers=False,
-            ws="none",
-            log_level=settings.log_level,
-            access_log=settings.log_level == "debug",
-            server_header=False,
-            timeout_graceful_shutdown=5,
-            timeout_worker_healthcheck=60,  # a model that holds the interpreter for seconds is slow, not dead
-        )
+        with started(Path(folder)):
+            uvicorn.run(
+                "app.main:app",
+                host=settings.host,
+                port=settings.port,
+                workers=settings.web_concurrency,
+                root_path=settings.root_path,
+                loop="uvloop",
+                http="app.protocol:Protocol",
+                proxy_headers=False,
+                ws="none",
+                log_level=settings.log_level,
+                access_log=settings.log_level == "debug",
+                server_header=False,
+                timeout_graceful_shutdown=5,
+                timeout_worker_healthcheck=60,  # a model that holds the interpreter for seconds is slow, not dead
+            )
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from takehome.artifact import checked, load_model
 from takehome.errors import TakehomeError
 from takehome.mirror import Mirror
-from takehome.proof import SECONDS, prove
+from takehome.proof.proof import SECONDS, prove
 from takehome.store import Store
 
 from app.follower import Follower

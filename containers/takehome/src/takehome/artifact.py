@@ -20,7 +20,7 @@ from takehome.fit import Fit
 from takehome.handover import hand_over
 from takehome.metadata import Examples, Metadata, installed, read_metadata, sha256
 from takehome.profile import histogram, profile
-from takehome.proof import compare, prove
+from takehome.proof.proof import compare, prove
 from takehome.rows import RowReader
 from takehome.sample import Sample
 from takehome.schema import RowSchema

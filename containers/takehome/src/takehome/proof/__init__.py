@@ -1,0 +1,1 @@
+"""Proving a model: a process that may be lost loads it and answers its example rows; who asked compares."""

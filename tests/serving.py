@@ -7,8 +7,8 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 import takehome
 from sklearn.linear_model import LinearRegression
+from waiting import eventually
 
 ROOT = Path(__file__).parents[1]
 
@@ -31,23 +32,12 @@ def running(
     with subprocess.Popen(command, env=environment, cwd="/", stderr=log) as process:
         try:
             url = f"http://127.0.0.1:{port}"
-            eventually(lambda: httpx.get(f"{url}/ready").status_code == 200, seconds=60)
+            eventually(lambda: httpx.get(f"{url}/ready").status_code == 200)
             yield url, process
         finally:
             process.send_signal(signal.SIGCONT)
             process.terminate()
             process.wait(15)
-
-
-def eventually(holds: Callable[[], Any], seconds: float = 20) -> Any:
-    """Wait until something holds; give what it gave."""
-    end = time.monotonic() + seconds
-    while True:
-        with suppress(httpx.TransportError):
-            if found := holds():
-                return found
-        assert time.monotonic() < end, "it never came to hold"
-        time.sleep(0.05)
 
 
 def save(folder: Path | str, slope: float, estimator: Any = None) -> str:

@@ -4,9 +4,8 @@ import json
 import os
 import re
 import subprocess
-import time
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,6 @@ import websocket
 
 ROOT = Path(__file__).parents[1]
 OWNERS = [0, 1000, 4242] if os.getuid() == 0 else [os.getuid()]
-SOON = 60  # seconds; the suite shares two processors
 FORGED = {"Host": "evil.example", "Origin": "http://evil.example"}
 POWERLESS = (*["0" * 16] * 5, "1")
 _POWER = re.compile(r"^(?:Uid|Cap(?:Inh|Prm|Eff|Bnd|Amb)|NoNewPrivs):\s+(\S+)", re.M)
@@ -126,14 +124,3 @@ def execute(channel: websocket.WebSocket, code: str) -> str:
         printed += message["content"].get("text", "") + "\n".join(message["content"].get("traceback", []))
         if message["content"].get("execution_state") == "idle":
             return printed
-
-
-def wait(condition: Callable[[], Any], seconds: float) -> Any:
-    """Return what a condition gives as soon as that is true; an answer that does not come counts as false."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        with suppress(httpx.HTTPError, psycopg2.OperationalError):
-            if found := condition():
-                return found
-        time.sleep(0.2)
-    raise AssertionError(f"not within {seconds} s")

@@ -31,6 +31,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder
 from skrub import tabular_pipeline
 from takehome.store import Store
+from waiting import eventually
 
 ROOT = Path(__file__).parents[1]
 ROW = {"age_group": "Under 15 yrs", "smokes": "Yes", "previous_births": "None"}
@@ -66,25 +67,12 @@ def running(models: Path, port: int, **variables: str) -> Iterator[str]:
         drained.start()
         try:
             url = f"http://127.0.0.1:{port}"
-            eventually(lambda: requests.get(f"{url}/health", timeout=5).status_code == 200, seconds=60)
+            eventually(lambda: requests.get(f"{url}/health", timeout=5).status_code == 200)
             yield url
         finally:
             process.terminate()
             assert process.wait(10) in (0, -15)
             drained.join()
-
-
-def eventually(holds: Callable[[], Any], seconds: float = 20) -> Any:
-    """Wait until something holds; give what it gave."""
-    end = time.monotonic() + seconds
-    while True:
-        try:
-            if found := holds():
-                return found
-        except requests.ConnectionError:
-            pass
-        assert time.monotonic() < end, "it never came to hold"
-        time.sleep(0.05)
 
 
 def ready(url: str, version: str | None = None) -> bool:
@@ -524,6 +512,7 @@ class Runs:
         return self._call
 
 
+ENDS_WHO_WAITS = "import os, time\nos.kill(os.getppid(), 9)\ntime.sleep(9)"
 FORGE = """
 import sys, numpy, takehome.answers, takehome.proof.proof
 numpy.isclose = lambda *a, **k: True
@@ -597,7 +586,7 @@ def never_a_number() -> bytes:
         (lambda _: pickle.dumps(Runs(os._exit, 0)), {}, "without an answer"),
         (lambda _: pickle.dumps(Runs(sys.exit, 0)), {}, "SystemExit"),
         (lambda _: pickle.dumps(Runs(os.kill, 0, 9)), {}, "was ended by SIGKILL"),
-        (lambda _: pickle.dumps(Runs(eval, "__import__('os').kill(__import__('os').getppid(), 9)")), {}, "SIGKILL"),
+        (lambda _: pickle.dumps(Runs(exec, ENDS_WHO_WAITS)), {}, "was ended by SIGKILL"),
         (lambda _: pickle.dumps(Runs(bytearray, 1 << 44)), {}, "more memory"),
         (lambda _: pickle.dumps(Runs(print, '{"answers": []}')), {}, "can't be loaded"),
         (
@@ -631,7 +620,7 @@ def test_bad_model_is_refused_with_reason_and_the_old_one_goes_on(
         found = requests.get(f"{url}/model", timeout=5).json()["refused"]
         return bool(found and found["version"] == version and re.search(says, found["reason"], re.DOTALL))
 
-    eventually(refused, seconds=15)
+    eventually(refused)
     print(f"refused after {time.monotonic() - planted:.1f} s and {answers} answers")
     Store(models).use(good)
     shutil.rmtree(models / version)
@@ -647,7 +636,7 @@ def test_broken_current_leaves_the_old_model(bad: tuple[str, Path]) -> None:
     url, models = bad
     good, current = str(Store(models).current()), models / "current"
     # A model that hangs, which the test before may have left, keeps the next waiting until it is refused.
-    eventually(lambda: "still being proved" not in requests.get(f"{url}/model", timeout=5).text, seconds=60)
+    eventually(lambda: "still being proved" not in requests.get(f"{url}/model", timeout=5).text)
     harms: list[Callable[[], Any]] = [
         lambda: current.write_bytes(os.urandom(50)),
         lambda: current.write_text("../x"),
@@ -656,7 +645,7 @@ def test_broken_current_leaves_the_old_model(bad: tuple[str, Path]) -> None:
     ]
     for harm in harms:
         harm()
-        eventually(lambda: (requests.get(f"{url}/model", timeout=5).json()["refused"] or {}).get("reason"), seconds=5)
+        eventually(lambda: (requests.get(f"{url}/model", timeout=5).json()["refused"] or {}).get("reason"))
         assert predict(url, ROW).headers["X-Model-Version"] == good
         current.unlink(missing_ok=True)
         Store(models).use(good)

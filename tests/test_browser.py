@@ -34,6 +34,7 @@ from takehome.crew import Crew
 from takehome.lock import lock
 from takehome.postgres import find_cluster
 from takehome.store import Store
+from waiting import eventually
 
 HOUSE = Path(__file__).parents[1]
 PICTURES = HOUSE / "resources"
@@ -62,7 +63,7 @@ class Service:
         self._process = subprocess.Popen(
             self._command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd="/"
         )
-        wait_until(lambda: _answers(self._health), f"{self._health} answers")
+        eventually(lambda: _answers(self._health))
         return self
 
     def stop(self) -> tuple[int, str]:
@@ -73,14 +74,6 @@ class Service:
         process.send_signal(signal.SIGTERM)
         written, _ = process.communicate(timeout=10)
         return process.returncode, written
-
-
-def wait_until(holds: Callable[[], bool], words: str, seconds: float = 40) -> None:
-    """Wait until something holds."""
-    end = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < end, f"Not within {seconds} s: {words}"
-        time.sleep(0.1)
 
 
 def _answers(url: str) -> bool:
@@ -136,7 +129,7 @@ def store(free_port: Callable[[], int]) -> Iterator[int]:
             with Crew(held) as crew:
                 command, own = cluster.command(port), {"identity": cluster.identity(), "keep": (held,)}
                 crew.start("postgres", command, env={"PATH": os.environ["PATH"]}, stop_signal=2, **own)
-                wait_until(lambda: _listens(port), "PostgreSQL answers")
+                eventually(lambda: _listens(port))
                 yield port
 
 
@@ -188,7 +181,7 @@ def births(pair: Callable[[Path], Pair], tmp_path_factory: pytest.TempPathFactor
     about = {"name": "Preterm births", "labels": labels, "evaluate": held_out, "threshold": 0.1}
     takehome.save_model(model, features, target, **about, models_dir=folder)
     running = pair(folder)
-    wait_until(lambda: _answers(f"{running.api.url}/ready"), "the model is served")
+    eventually(lambda: _answers(f"{running.api.url}/ready"))
     return running
 
 
@@ -225,7 +218,7 @@ def serve_sum(pair: Pair, frame: pd.DataFrame, name: str = "odd *model* :smile:"
     version = next((one["version"] for one in saved if one["name"] == name), None) or save_sum(pair, frame, name)
     Store(pair.models).use(version)
     ready = f"{pair.api.url}/ready"
-    wait_until(lambda: requests.get(ready, timeout=5).json().get("version") == version, "the model is served")
+    eventually(lambda: requests.get(ready, timeout=5).json().get("version") == version)
     return version
 
 
@@ -316,7 +309,7 @@ def test_curves_are_not_logged_as_predictions(tab: Page, births: Pair) -> None:
     submit(tab)
     expect(tab.get_by_text("What if one field were different?")).to_be_visible(timeout=SOON)
     expect(tab.get_by_label(re.compile("^Answer along "))).not_to_have_count(0)
-    wait_until(lambda: births.sql(count)[0][0] > before, "the answer is logged")
+    eventually(lambda: births.sql(count)[0][0] > before)
     tab.wait_for_timeout(1000)
     assert births.sql(count)[0][0] == before + 1
 
@@ -509,7 +502,7 @@ def test_model_page_tells_quality_drift_and_versions(tab: Page, births: Pair) ->
     for rows, total, band in ((50, 50, "too few rows"), (250, 300, "another population")):
         requests.post(f"{births.api.url}/predict", json=[CURL] * rows, timeout=10)
         known = f"SELECT 1 FROM drift WHERE model_version = '{version}' AND rows >= {total}"
-        wait_until(lambda known=known: births.sql(known) != [], "drift is known")
+        eventually(lambda known=known: births.sql(known) != [])
         visit(tab, f"{births.form.url}/model")
         expect(drift.filter(has_text="age_group")).to_contain_text(band, timeout=SOON)
     model = requests.get(f"{births.api.url}/model", timeout=5).json()
@@ -738,7 +731,7 @@ def jupyter(tmp_path: Path, free_port: Callable[[], int]) -> Iterator[str]:
     folders = {"NOTEBOOKS_DIR": notebooks, "MODELS_DIR": notebooks / "models", "STATIC_DIR": notebooks, "HOME": home}
     own = {"HOST": "127.0.0.1", "PORT": str(port)} | {name: str(folder) for name, folder in folders.items()}
     running = subprocess.Popen(command, env=os.environ | own, stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT)
-    wait_until(lambda: _answers(f"http://127.0.0.1:{port}/api"), "JupyterLab answers")
+    eventually(lambda: _answers(f"http://127.0.0.1:{port}/api"))
     yield f"http://127.0.0.1:{port}"
     running.terminate()
     running.wait(10)

@@ -34,9 +34,10 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LassoCV, LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
-from stack import FORGED, OWNERS, POWERLESS, Stack, wait
+from stack import FORGED, OWNERS, POWERLESS, Stack
 from takehome.errors import TakehomeError
 from takehome.verification.cells import words
+from waiting import eventually
 
 ROOT = Path(__file__).parents[1]
 DASK = str(Path(sys.executable).with_name("dask"))
@@ -86,7 +87,7 @@ def running(free_port: Callable[[], int], folder: Path, workers: int, **settings
         patch.setenv("DASK_SCHEDULER_ADDRESS", cluster.address)
         for _ in range(workers):
             cluster.work()
-        wait(lambda: cluster.counts()["workers"] == workers, 30)
+        eventually(lambda: cluster.counts()["workers"] == workers)
         yield cluster
 
 
@@ -219,7 +220,7 @@ def test_a_killed_worker_costs_no_result(own: Callable[..., Any], capsys: pytest
         victim.start()
         found = search(Slow(0.3)).fit(X, y)
         victim.join()
-        assert wait(lambda: cluster.counts()["workers"] == 1, 5)
+        assert eventually(lambda: cluster.counts()["workers"] == 1)
     assert found.cv_results_["mean_test_score"].tobytes() == expected.tobytes()
     assert "24/24 tasks" in capsys.readouterr().err
 
@@ -231,7 +232,7 @@ def test_a_worker_with_other_versions_is_refused_by_name(own: Callable[..., Any]
     with own(workers=1) as cluster, told(f"Worker localhost has scikit-learn 1.8.0; here is {sklearn.__version__}."):
         assert Parallel()(delayed(abs)(-1) for _ in range(2)) == [1, 1]
         cluster.work(PYTHONPATH=str(old.parent))
-        wait(lambda: cluster.counts()["workers"] == 2, 20)
+        eventually(lambda: cluster.counts()["workers"] == 2)
         Parallel()(delayed(abs)(-1) for _ in range(2))
 
 
@@ -329,7 +330,7 @@ def test_a_worker_that_is_asked_to_stop_does_so_in_the_middle_of_a_task(own: Cal
     with own(workers=1) as cluster, takehome.cluster():
         client = distributed.get_client()
         task = client.submit(time.sleep, 60)
-        wait(lambda: cluster.counts()["processing"] == 1, 5)
+        eventually(lambda: cluster.counts()["processing"] == 1)
         cluster.processes[1].terminate()
         assert cluster.processes[1].wait(2) == -signal.SIGTERM
         task.cancel()
@@ -385,7 +386,7 @@ def test_a_killed_container_costs_no_result(stack: Stack) -> None:
     counts = f"{stack.url('DASHBOARD')}/json/counts.json"
     with ThreadPoolExecutor() as pool:
         notebook = pool.submit(stack.run_in_kernel, textwrap.dedent(code))
-        wait(lambda: httpx.get(counts).json()["processing"] > 2, 60)
+        eventually(lambda: httpx.get(counts).json()["processing"] > 2)
         stack.run("docker", "kill", f"{stack.folder.name}-worker-1")
         assert httpx.get(counts).json()["workers"] == 1
         said = notebook.result()
@@ -396,7 +397,7 @@ def test_a_killed_container_costs_no_result(stack: Stack) -> None:
 
 def test_scheduler_and_workers_are_shut_in(stack: Stack) -> None:
     for service, user in (("scheduler", "57439"), ("worker", str(stack.owner))):
-        wait(lambda service=service, user=user: stack.powers(service) == {(user, *POWERLESS)}, 60)
+        eventually(lambda service=service, user=user: stack.powers(service) == {(user, *POWERLESS)})
         assert "Read-only" in stack.compose("exec", "-T", service, "touch", "/etc/hosts.new", check=False)
         rooms = stack.inspect(service, "{{range $name, $_ := .NetworkSettings.Networks}}{{$name}} {{end}}")
         assert rooms == f"{stack.folder.name}_lab"

@@ -15,7 +15,8 @@ import httpx
 import psycopg2
 import pytest
 import websocket
-from stack import FORGED, OWNERS, POWERLESS, ROOT, SOON, Stack, wait
+from stack import FORGED, OWNERS, POWERLESS, ROOT, Stack
+from waiting import eventually
 
 SERVICES = {"python", "postgres", "fastapi", "streamlit"}
 CURL = (
@@ -39,7 +40,7 @@ def stack(clone: Callable[[int], Stack], log: Path) -> Stack:
     stack = clone(OWNERS[-1])
     stack.compose("up", "--build", "--no-start")
     stack.run("sh", "-c", f"docker compose up >{log} 2>&1 &")
-    wait(lambda: f"http://127.0.0.1:{stack.ports['STREAMLIT']}" in log.read_text(), 300)
+    eventually(lambda: f"http://127.0.0.1:{stack.ports['STREAMLIT']}" in log.read_text(), 300)
     return stack
 
 
@@ -97,7 +98,7 @@ def test_a_foreign_page_gets_no_kernel_and_no_websocket(stack: Stack, headers: d
 def test_no_process_has_power(stack: Stack, service: str) -> None:
     user = {"streamlit": "57439"}.get(service, str(stack.owner))
     # What the engine starts inside is, for a moment, on its way to having no power.
-    wait(lambda: stack.powers(service) == {(user, *POWERLESS)}, SOON)
+    eventually(lambda: stack.powers(service) == {(user, *POWERLESS)})
 
 
 def test_what_a_notebook_leaves_at_home_never_runs_with_another_identity(stack: Stack) -> None:
@@ -163,7 +164,7 @@ def test_predictions_go_on_and_are_logged_whatever_befalls_postgresql(stack: Sta
     breaking.join()
     stack.compose(mend, "postgres")
     logged = f"SELECT count(*) FROM predictions WHERE request_id = '{marker}'"
-    wait(lambda: stack.query(logged)[0] == sent, SOON)
+    eventually(lambda: stack.query(logged)[0] == sent)
 
 
 def test_a_killed_api_comes_back_by_itself_with_the_same_answers(stack: Stack) -> None:
@@ -172,8 +173,8 @@ def test_a_killed_api_comes_back_by_itself_with_the_same_answers(stack: Stack) -
     before, started = ask(), stack.inspect("fastapi", "{{.State.StartedAt}}")
     kill = "pid=$(grep -l '[s]tart.py' /proc/[0-9]*/cmdline | grep -v /1/ | head -1 | cut -d/ -f3); kill -KILL $pid"
     stack.execute("fastapi", "sh", "-c", kill, check=False)
-    wait(lambda: stack.inspect("fastapi", "{{.State.StartedAt}}") != started, SOON)
-    after = wait(ask, SOON)
+    eventually(lambda: stack.inspect("fastapi", "{{.State.StartedAt}}") != started)
+    after = eventually(ask)
     assert (after.json(), after.headers["X-Model-Version"]) == (before.json(), before.headers["X-Model-Version"])
 
 
@@ -204,7 +205,7 @@ def test_own_data_goes_from_a_file_to_a_served_model_and_a_submission(stack: Sta
     assert stack.query("SELECT count(*) FROM hats") == (200,)
     before = stack.version()
     stack.run("make", "train", notebook)
-    wait(lambda: stack.version() != before, SOON)
+    eventually(lambda: stack.version() != before)
     row = {"größe": 12.5, "farbe": "rot"}
     assert httpx.post(f"{stack.url('API')}/predict", json=row).json()["prediction"] in ("ja", "nein")
     assert "reproduced in " in stack.run("make", "submit", notebook)
@@ -220,7 +221,7 @@ def test_a_model_saved_in_the_notebook_is_served(stack: Stack) -> None:
         print(takehome.save_model(DummyClassifier().fit(X, y), X, y, name="swapped"))
     """
     saved = stack.run_in_kernel("\n".join(line.strip() for line in code.splitlines()))
-    wait(lambda: stack.version() in saved, SOON)
+    eventually(lambda: stack.version() in saved)
 
 
 def test_everything_outlives_down_and_up(stack: Stack) -> None:
@@ -229,7 +230,7 @@ def test_everything_outlives_down_and_up(stack: Stack) -> None:
     before = stack.version(), stack.query("SELECT 'births'::regclass::oid, count(*) FROM births")
     stack.compose("down")
     stack.compose("up", "--detach", "--wait")
-    assert wait(stack.version, SOON) == before[0]
+    assert eventually(stack.version) == before[0]
     assert stack.query("SELECT answer FROM kept") == (42,)
     time.sleep(2)
     assert stack.query("SELECT 'births'::regclass::oid, count(*) FROM births") == before[1]

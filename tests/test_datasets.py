@@ -5,7 +5,6 @@ import re
 import sqlite3
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from importlib.metadata import distribution
@@ -28,9 +27,10 @@ from playwright.sync_api import Browser, Page, expect
 from sklearn import datasets
 from takehome.draft.notebook import new
 from takehome.schema import RowSchema
+from waiting import eventually
 
 CONTAINERS = Path(__file__).parents[1] / "containers"
-SOON = 20_000  # ms
+SOON = 60_000  # ms
 
 
 def named(load: Callable[..., Any]) -> pd.DataFrame:
@@ -78,19 +78,6 @@ DATASETS: dict[str, tuple[str, str, Callable[[], pd.DataFrame]]] = {
     "movies": ("Metacritic", "regression", lambda: of_bokeh("movies.db")),
     "flights": ("arr_delay", "regression", flights),
 }
-
-
-def eventually(holds: Callable[[], Any], seconds: float = 60) -> Any:
-    """Wait until something holds; give what it gave."""
-    end = time.monotonic() + seconds
-    while True:
-        try:
-            if found := holds():
-                return found
-        except (requests.RequestException, OSError):
-            pass
-        assert time.monotonic() < end
-        time.sleep(0.1)
 
 
 @pytest.fixture(scope="module")

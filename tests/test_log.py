@@ -27,6 +27,7 @@ from takehome import TakehomeError
 from takehome.database import load_static
 from takehome.lock import lock
 from takehome.postgres import find_cluster
+from waiting import eventually
 
 ROOT = Path(__file__).parents[1]
 SCHEMA = ROOT / "containers/postgres/schema.sql"
@@ -85,7 +86,7 @@ class Api:
         environment = os.environ | there | {"MODELS_DIR": str(models), "PORT": str(port)} | variables
         command = [sys.executable, str(ROOT / "containers/fastapi/start.py")]
         self.process = subprocess.Popen(command, env=environment, cwd="/", stderr=subprocess.DEVNULL)
-        eventually(lambda: requests.get(f"{self.url}/ready", timeout=5).ok, 60)
+        eventually(lambda: requests.get(f"{self.url}/ready", timeout=5).ok)
 
     def predict(self, rows: Any, path: str = "/predict", **headers: str) -> Any:
         """Return the answers."""
@@ -99,20 +100,9 @@ class Api:
         told = re.findall(r'^takehome_log_(?:rows_total\{outcome="(\w+)"\}|(buffered)_rows) (\S+)$', text, re.M)
         return {outcome or buffered: int(float(number)) for outcome, buffered, number in told}
 
-    def settled(self, seconds: float = 30) -> dict[str, int]:
+    def settled(self) -> dict[str, int]:
         """Return the counts once nothing is buffered."""
-        return eventually(lambda: (found := self.counts())["buffered"] == 0 and found, seconds)
-
-
-def eventually(holds: Callable[[], Any], seconds: float = 30) -> Any:
-    """Wait until something holds; give what it gave."""
-    end = time.monotonic() + seconds
-    while True:
-        with suppress(requests.RequestException, psycopg2.OperationalError):
-            if found := holds():
-                return found
-        assert time.monotonic() < end, "it never came to hold"
-        time.sleep(0.1)
+        return eventually(lambda: (found := self.counts())["buffered"] == 0 and found)
 
 
 @contextmanager

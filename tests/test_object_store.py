@@ -21,10 +21,11 @@ import pytest
 import takehome
 from object_store import ObjectStore, serving
 from obstore.store import from_url
-from serving import Load, choose, eventually, running, save
+from serving import Load, choose, running, save
 from sklearn.linear_model import LinearRegression
 from takehome.errors import TakehomeError
 from takehome.settings import open_store
+from waiting import eventually
 
 FILES = ("model.joblib", "model.json")
 TAKEHOME = Path(sys.executable).with_name("takehome")
@@ -144,7 +145,7 @@ def test_without_its_store_an_api_serves_its_own_copy(free_port: Callable[[], in
             with running(url, address, log, **reach) as (api, _):
                 eventually(lambda: httpx.get(f"{api}/models").json())
                 store.send(signal.SIGSTOP)
-                eventually(lambda: "no answer in time" in told(api), 30)
+                eventually(lambda: "no answer in time" in told(api))
                 store.send(signal.SIGCONT)
                 eventually(lambda: told(api) == "None")
                 store.send(signal.SIGKILL)

@@ -22,9 +22,10 @@ import pytest
 import websocket
 from browsing import CURL, SOON, choose, picture, submit, visit
 from playwright.sync_api import Page, expect
-from stack import OWNERS, POWERLESS, ROOT, Stack, wait
+from stack import OWNERS, POWERLESS, ROOT, Stack
 from takehome import keyring
 from takehome.errors import TakehomeError
+from waiting import eventually
 
 pytestmark = pytest.mark.slow
 
@@ -123,7 +124,7 @@ def public(clone: Callable[[int], Stack], free_port: Callable[[], int]) -> Itera
         said = public.run("make", "secrets")
         public.shown |= dict(re.findall(r"login (\w+), password (\S+)", said)) | dict(re.findall(r"(key) (\S+)", said))
         public.compose("up", "--detach", "--wait", "streamlit", "caddy", check=False)
-        wait(lambda: public.ask("GET", "/api/ready", {}) == 200, 90)
+        eventually(lambda: public.ask("GET", "/api/ready", {}) == 200)
         yield public
     finally:
         public.compose("down", "--volumes", "--rmi", "local", "--timeout", "5", check=False)
@@ -198,7 +199,7 @@ def test_postgresql_asks_for_a_password(public: Public) -> None:
     marker = {"X-Request-ID": "through-the-door"}
     assert public.ask("POST", "/api/predict", public.credential("key") | marker) == 200
     logged = "import pandas, takehome; print(pandas.read_sql('SELECT request_id FROM predictions', takehome.engine()))"
-    wait(lambda: "through-the-door" in public.execute("python", "python", "-c", logged), 20)
+    eventually(lambda: "through-the-door" in public.execute("python", "python", "-c", logged))
 
 
 def test_keys_are_added_replaced_and_taken_back_without_a_restart(public: Public) -> None:
@@ -269,11 +270,11 @@ def test_no_secret_is_in_a_log(public: Public) -> None:
 def test_an_api_that_lost_its_overlay_is_not_to_be_found_through_the_door(public: Public) -> None:
     Stack.compose(public, "up", "--detach", "--no-deps", "fastapi")
     try:
-        wait(lambda: httpx.get(f"http://localhost:{public.ports['API']}/schema").status_code == 200, 60)
+        eventually(lambda: httpx.get(f"http://localhost:{public.ports['API']}/schema").status_code == 200)
         assert public.ask("GET", "/api/schema", {}) == 502
     finally:
         public.compose("up", "--detach", "--no-deps", "fastapi")
-    wait(lambda: public.ask("GET", "/api/ready", {}) == 200, 60)
+    eventually(lambda: public.ask("GET", "/api/ready", {}) == 200)
 
 
 def test_a_public_name_gets_a_certificate_from_lets_encrypt(public: Public) -> None:
@@ -292,10 +293,10 @@ def test_a_public_name_gets_a_certificate_from_lets_encrypt(public: Public) -> N
 
     try:
         public.run("env", f"PUBLIC_NAME={name}", f"OWNER={public.owner}", *up)
-        wait(lambda: ask().status_code == 200, 60)
+        eventually(lambda: ask().status_code == 200)
     finally:
         public.compose("up", "--detach", "--no-deps", "--remove-orphans", "caddy")
-    wait(lambda: public.ask("GET", "/api/ready", {}) == 200, 60)
+    eventually(lambda: public.ask("GET", "/api/ready", {}) == 200)
 
 
 def test_linter_has_nothing_to_say_about_the_overlay(public: Public, tmp_path: Path) -> None:

@@ -1,6 +1,5 @@
 """`takehome review`: archives that attack whoever unpacks them, and code that attacks whoever runs it."""
 
-import contextlib
 import hashlib
 import itertools
 import json
@@ -10,7 +9,6 @@ import shutil
 import struct
 import subprocess
 import sys
-import time
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -25,6 +23,7 @@ from takehome.review.review import image
 from takehome.review.room import Container
 from takehome.submission import archive
 from takehome.submission.manifest import File
+from waiting import eventually
 from work import CELLS, ROOT, TAKEHOME, Work, make_work
 
 Files = dict[str, bytes]
@@ -278,11 +277,7 @@ def test_an_honest_submission_reproduces_and_is_served_until_it_is_stopped(work:
         assert "irises.csv is the same" in "".join(said)
         assert said[-2].startswith("reproduced")
         address = said[-1].split()[1].removesuffix("/docs").replace("localhost", "127.0.0.1")
-        for _ in range(120):
-            with contextlib.suppress(httpx.HTTPError):
-                if httpx.get(f"{address}/ready", timeout=5).status_code == 200:
-                    break
-            time.sleep(0.5)
+        eventually(lambda: httpx.get(f"{address}/ready", timeout=5).status_code == 200)
         row = httpx.get(f"{address}/schema", timeout=5).json()["examples"][0]
         assert "prediction" in httpx.post(f"{address}/predict", json=row, timeout=10).json()
         served.terminate()

@@ -20,12 +20,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import takehome
-from serving import Load, choose, eventually, figure, running, save
+from serving import Load, choose, figure, running, save
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LinearRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 from takehome.store import Store
+from waiting import eventually
 
 ROOT = Path(__file__).parents[1]
 JSON = {"Content-Type": "application/json"}

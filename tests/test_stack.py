@@ -10,7 +10,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, suppress
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event, Thread
@@ -20,6 +20,9 @@ import httpx
 import pytest
 import websocket
 from object_store import serving
+from waiting import eventually
+
+SHAKY = (httpx.HTTPError, AssertionError, StopIteration, ValueError)  # of a swarm that changes
 
 ROOT = Path(__file__).parents[1]
 SECOND, ADDRESS = os.environ.get("SECOND_DOCKER_HOST", ""), os.environ.get("SWARM_ADDRESS", "")
@@ -54,17 +57,6 @@ def run(*command: str, check: bool = True, **env: str) -> str:
     )  # fmt: skip
     assert not check or done.returncode == 0, done.stdout
     return done.stdout
-
-
-def wait(condition: Callable[[], Any], seconds: float) -> Any:
-    """Return what a condition gives as soon as that is true."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        with suppress(httpx.HTTPError, AssertionError, StopIteration, ValueError):
-            if found := condition():
-                return found
-        time.sleep(0.2)
-    raise AssertionError(f"not within {seconds} s")
 
 
 class Load:
@@ -207,7 +199,7 @@ def empty(
         yield stack, deploying
         run("docker", "stack", "rm", "takehome")
     for engine in ENGINES:
-        wait(lambda engine=engine: run(*engine, "volume", "rm", "--force", "takehome_models"), 60)
+        eventually(lambda engine=engine: run(*engine, "volume", "rm", "--force", "takehome_models"), not_yet=SHAKY)
 
 
 @pytest.fixture(scope="module")
@@ -223,7 +215,7 @@ def stack(empty: tuple[Stack, subprocess.Popen[str]]) -> Stack:
 
 def test_without_a_model_each_door_says_so(empty: tuple[Stack, Any]) -> None:
     for door in empty[0].doors:
-        answer = wait(lambda door=door: httpx.get(f"{door}/ready", timeout=20), 60)
+        answer = eventually(lambda door=door: httpx.get(f"{door}/ready", timeout=20), not_yet=SHAKY)
         assert answer.status_code == 503
         assert answer.headers["Retry-After"]
         assert "it needs a model" in answer.json()["detail"]
@@ -244,7 +236,7 @@ def test_all_replicas_log_into_one_table_even_what_was_asked_while_it_was_away(s
     figures = ["\n".join(lines) for _, *lines in stack.each("/metrics")]
     assert all('takehome_requests_total{path="/predict",status="200"}' in each for each in figures)
     run("docker", "service", "scale", "--detach", "takehome_postgres=1")
-    wait(lambda: stack.logged(request) == asked, 30)
+    eventually(lambda: stack.logged(request) == asked, not_yet=SHAKY)
 
 
 def test_visitors_stay_with_a_replica_of_the_page(stack: Stack) -> None:
@@ -283,7 +275,7 @@ def test_all_replicas_swap_the_model_and_each_answer_is_its_versions(stack: Stac
     with stack.load() as load:
         time.sleep(1)
         httpx.put(f"{stack.doors[0]}/models/current", json={"version": old}).raise_for_status()
-        wait(lambda: stack.versions() == [old, old], 30)
+        eventually(lambda: stack.versions() == [old, old], not_yet=SHAKY)
         time.sleep(1)
     assert load.failed == []
     assert set(load.answered) == {old, new}
@@ -302,7 +294,7 @@ def test_a_killed_replica_costs_no_more_than_its_open_requests(spread: Stack) ->
     with spread.load() as load:
         time.sleep(1)
         run("docker", "kill", "--signal", "KILL", killed)
-        wait(lambda: len(spread.versions()) == 3, 60)
+        eventually(lambda: len(spread.versions()) == 3, not_yet=SHAKY)
     assert len(load.failed) <= CLIENTS, load.failed
     assert sum(load.answered.values()) > 100
 
@@ -321,4 +313,4 @@ def test_a_lost_host_costs_no_more_than_its_open_requests(spread: Stack) -> None
     assert len(load.failed) <= CLIENTS, load.failed
     assert sum(load.answered.values()) > 100
     ready = ("docker", "node", "ls", "--format", "{{.Status}}")
-    wait(lambda: run(*ready).split() == ["Ready", "Ready"], 60)
+    eventually(lambda: run(*ready).split() == ["Ready", "Ready"], not_yet=SHAKY)

@@ -4,13 +4,12 @@ import json
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import nbformat
 import psutil
 import pytest
+from waiting import eventually
 
 TAKEHOME = str(Path(sys.executable).with_name("takehome"))
 
@@ -21,7 +20,7 @@ def test_the_kernel_ends_with_the_run(tmp_path: Path, number: signal.Signals) ->
     code = f"import pathlib, time; pathlib.Path({str(mark)!r}).touch(); time.sleep(600)"
     nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code)]), tmp_path / "long.ipynb")
     run = subprocess.Popen([TAKEHOME, "train", "long.ipynb"], cwd=tmp_path, stdout=subprocess.DEVNULL)
-    wait_until(mark.exists)
+    eventually(mark.exists)
     kernels = psutil.Process(run.pid).children(recursive=True)
     assert kernels
     connection = Path(next(word for word in kernels[0].cmdline() if word.endswith(".json")))
@@ -29,12 +28,4 @@ def test_the_kernel_ends_with_the_run(tmp_path: Path, number: signal.Signals) ->
     assert connection.parent.stat().st_mode & 0o077 == 0
     run.send_signal(number)
     run.wait(10)
-    wait_until(lambda: not any(k.is_running() and k.status() != psutil.STATUS_ZOMBIE for k in kernels))
-
-
-def wait_until(fact: Callable[[], bool], seconds: float = 30) -> None:
-    """Return when a fact holds."""
-    deadline = time.monotonic() + seconds
-    while not fact():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    eventually(lambda: not any(k.is_running() and k.status() != psutil.STATUS_ZOMBIE for k in kernels))

@@ -22,6 +22,7 @@ from takehome.review.judge import judge
 from takehome.verification import Report, Verdict, verify
 from takehome.verification.data import fingerprints
 from takehome.verification.report import Kind, Outcome
+from waiting import eventually
 
 ROOT = Path(__file__).parents[1]
 TAKEHOME = str(Path(sys.executable).with_name("takehome"))
@@ -236,10 +237,7 @@ def test_ctrl_c_leaves_nothing_behind(project: Path, tmp_path: Path) -> None:
     write(project / "volumes/notebooks/long.ipynb", Cell("import time\ntime.sleep(600)"))
     environment = os.environ | {"TMPDIR": str(tmp_path)}
     run = subprocess.Popen([TAKEHOME, "verify", "long.ipynb"], env=environment, stderr=subprocess.PIPE, text=True)
-    deadline = time.monotonic() + 60
-    while not list(tmp_path.glob("takehome-verify-*/closed.json")):
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
+    eventually(lambda: list(tmp_path.glob("takehome-verify-*/closed.json")))
     run.send_signal(signal.SIGINT)
     _, said = run.communicate(timeout=30)
     assert run.returncode == 130

@@ -90,7 +90,7 @@ class _Handler(socketserver.BaseRequestHandler):
         status = process.exitcode
         process.kill()
         with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid or 0, signal.SIGKILL)
+            os.killpg(process.pid, signal.SIGKILL)  # type: ignore[arg-type]  # it was started, so it has one
         self.request.sendall(json.dumps(status).encode())
 
     def _suspect(self, folder: str, rows: int, reply: int) -> None:

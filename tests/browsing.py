@@ -49,9 +49,14 @@ def choose(tab: Page, name: str, option: str) -> None:
     tab.get_by_role("option", name=option, exact=True).click()
 
 
+def drawn(tab: Page) -> None:
+    """Wait until the browser shows all that the page has sent: what is typed before may be drawn over."""
+    tab.locator("[data-test-script-state=notRunning]").wait_for(timeout=SOON)
+
+
 def submit(tab: Page) -> None:
-    """Press the button, once the browser shows all that the page has sent."""
-    tab.locator("[data-test-script-state=notRunning]").wait_for()
+    """Press the button of the form."""
+    drawn(tab)
     tab.get_by_role("button", name="Submit").click()
 
 

@@ -23,7 +23,7 @@ import pytest
 import requests
 import takehome
 import websocket
-from browsing import CURL, SCREENSHOTS, SOON, choose, field, picture, submit, visit
+from browsing import CURL, SCREENSHOTS, SOON, choose, drawn, field, picture, submit, visit
 from playwright.sync_api import Browser, Locator, Page, expect
 from sklearn.compose import make_column_transformer
 from sklearn.impute import SimpleImputer
@@ -341,6 +341,7 @@ def test_every_kind_of_column_is_shown_and_sent_as_it_is(tab: Page, workshop: Pa
     expect(tab.get_by_role("heading", name="odd *model* :smile:")).to_be_visible(timeout=SOON)
     grouped = [*list(frame.columns)[:5], "flag", "day", "moment", "note"]
     expect(labels(tab)).to_have_text(grouped, timeout=SOON)
+    drawn(tab)
     choose(tab, ODD["text"], "<i>b</i> :+1:")
     field(tab, "whole").fill("99")
     field(tab, "whole, optional").fill("7")
@@ -358,6 +359,7 @@ def test_emptied_optional_field_is_sent_as_null(tab: Page, workshop: Pair) -> No
     serve_sum(workshop, mixed_frame())
     visit(tab, workshop.form.url)
     expect(field(tab, "whole, optional")).to_be_visible(timeout=SOON)
+    drawn(tab)
     field(tab, "whole").fill("5")
     field(tab, "whole, optional").fill("")
     submit(tab)

@@ -275,7 +275,9 @@ def test_all_replicas_swap_the_model_and_each_answer_is_its_versions(stack: Stac
     with stack.load() as load:
         time.sleep(1)
         httpx.put(f"{stack.doors[0]}/models/current", json={"version": old}).raise_for_status()
+        asked = time.monotonic()
         eventually(lambda: stack.versions() == [old, old], not_yet=SHAKY)
+        print(f"all replicas on one version after {time.monotonic() - asked:.1f} s")
         time.sleep(1)
     assert load.failed == []
     assert set(load.answered) == {old, new}

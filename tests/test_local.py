@@ -147,7 +147,7 @@ def _belongs(process: psutil.Process, clone: str) -> bool:
 @pytest.mark.slow
 @pytest.mark.parametrize("user", ["as we are", "ordinary"])
 def test_four_doors_open_and_close_and_nothing_is_lost(start: Start, clone: Path, user: str) -> None:
-    prefix = ordinary() if user == "ordinary" else []
+    prefix = ordinary() if user == "ordinary" else ["sh", "-c", "trap '' INT; exec \"$@\"", "as `make local &` is"]
     began = time.monotonic()
     local = start(*prefix)
     local.wait_for("  Page         http")

@@ -57,7 +57,7 @@ def run() -> None:
     """
     root = project()
     settings = _settings(root)
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # a script's `make local &` would ignore the first
         signal.signal(number, signal.default_int_handler)
     try:
         cluster = find_cluster(root / settings.volume())

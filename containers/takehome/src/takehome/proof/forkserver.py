@@ -95,6 +95,7 @@ class _Handler(socketserver.BaseRequestHandler):
 
     def _suspect(self, folder: str, rows: int, reply: int) -> None:
         os.setsid()
+        os.setpriority(os.PRIO_PROCESS, 0, 5)  # whoever is being served meanwhile comes first
         self.server.server_close()  # with them it could answer for the models after it
         self.request.close()
         from takehome.proof import suspect  # noqa: PLC0415  # was imported by the process that this one is a copy of

@@ -51,8 +51,6 @@ def reply(folder: Path, rows: IO[str], out: IO[str]) -> None:
     warnings.simplefilter("ignore")
     pd.set_option("mode.string_storage", "python")  # as the API has it
     _limit()
-    with contextlib.suppress(OSError):  # whoever is being served meanwhile comes first
-        os.setpriority(os.PRIO_PROCESS, 0, 5)
     json.dump(_answers(folder, json.load(rows)), out)
     out.flush()
 

@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 import takehome
 from sklearn.linear_model import LinearRegression
-from waiting import eventually
+from waiting import PATIENCE, eventually
 
 ROOT = Path(__file__).parents[1]
 
@@ -37,7 +37,7 @@ def running(
         finally:
             process.send_signal(signal.SIGCONT)
             process.terminate()
-            process.wait(15)
+            process.wait(PATIENCE)
 
 
 def save(folder: Path | str, slope: float, estimator: Any = None) -> str:
@@ -64,7 +64,7 @@ class Load:
 
     def _ask(self, seed: int) -> None:
         dice = np.random.default_rng(seed)
-        with httpx.Client(base_url=self._url, timeout=30) as client:
+        with httpx.Client(base_url=self._url, timeout=PATIENCE) as client:
             while not self._stop.is_set():
                 x, began = float(dice.uniform(-40, 40)), time.perf_counter()
                 try:

@@ -31,7 +31,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder
 from skrub import tabular_pipeline
 from takehome.store import Store
-from waiting import eventually
+from waiting import PATIENCE, eventually
 
 ROOT = Path(__file__).parents[1]
 ROW = {"age_group": "Under 15 yrs", "smokes": "Yes", "previous_births": "None"}
@@ -71,17 +71,17 @@ def running(models: Path, port: int, **variables: str) -> Iterator[str]:
             yield url
         finally:
             process.terminate()
-            assert process.wait(10) in (0, -15)
+            assert process.wait(PATIENCE) in (0, -15)
             drained.join()
 
 
 def ready(url: str, version: str | None = None) -> bool:
-    answer = requests.get(f"{url}/ready", timeout=5)
+    answer = requests.get(f"{url}/ready", timeout=PATIENCE)
     return answer.status_code == 200 and version in (None, answer.json()["version"])
 
 
 def predict(url: str, rows: Any, **options: Any) -> requests.Response:
-    return requests.post(f"{url}/predict", json=rows, timeout=60, **options)
+    return requests.post(f"{url}/predict", json=rows, timeout=PATIENCE, **options)
 
 
 @pytest.fixture(scope="module")
@@ -211,7 +211,9 @@ def bad_bodies() -> Iterator[bytes]:
 def test_over_500_bad_bodies_are_refused_with_reason(api: str) -> None:
     session, count = requests.Session(), 0
     for body in bad_bodies():
-        answer = session.post(f"{api}/predict", data=body, headers={"Content-Type": "application/json"}, timeout=20)
+        answer = session.post(
+            f"{api}/predict", data=body, headers={"Content-Type": "application/json"}, timeout=PATIENCE
+        )
         assert answer.status_code == 422, (body[:200], answer.text[:200])
         detail = answer.json()["detail"]
         assert detail
@@ -231,7 +233,7 @@ def test_health_answers_while_a_body_of_many_keys_is_refused(api: str) -> None:
     )
     sent.start()
     while sent.is_alive():
-        assert requests.get(f"{api}/health", timeout=10).status_code == 200
+        assert requests.get(f"{api}/health", timeout=PATIENCE).status_code == 200
 
 
 def test_media_type_is_checked(api: str) -> None:
@@ -242,11 +244,15 @@ def test_media_type_is_checked(api: str) -> None:
         "",
         "application/jsonx",
     ):
-        answer = requests.post(f"{api}/predict", data=json.dumps(ROW), headers={"Content-Type": media_type}, timeout=5)
+        answer = requests.post(
+            f"{api}/predict", data=json.dumps(ROW), headers={"Content-Type": media_type}, timeout=PATIENCE
+        )
         assert answer.status_code == 415
         assert "Content-Type: application/json" in answer.json()["detail"]
     for media_type in ("application/json; charset=utf-8", "Application/JSON"):
-        answer = requests.post(f"{api}/predict", data=json.dumps(ROW), headers={"Content-Type": media_type}, timeout=5)
+        answer = requests.post(
+            f"{api}/predict", data=json.dumps(ROW), headers={"Content-Type": media_type}, timeout=PATIENCE
+        )
         assert answer.status_code == 200
 
 
@@ -254,13 +260,13 @@ def test_media_type_is_checked(api: str) -> None:
 def test_large_body_is_refused(api: str, chunked: bool) -> None:
     part = b" " * 100_000
     body = (part for _ in range(110)) if chunked else part * 110
-    answer = requests.post(f"{api}/predict", data=body, headers={"Content-Type": "application/json"}, timeout=20)
+    answer = requests.post(f"{api}/predict", data=body, headers={"Content-Type": "application/json"}, timeout=PATIENCE)
     assert answer.status_code == 413
     assert "over 10 MB" in answer.json()["detail"]
 
 
 def test_half_a_body_is_not_waited_for(api: str) -> None:
-    with closing(http.client.HTTPConnection(api.removeprefix("http://"), timeout=10)) as connection:
+    with closing(http.client.HTTPConnection(api.removeprefix("http://"), timeout=PATIENCE)) as connection:
         connection.putrequest("POST", "/predict")
         connection.putheader("Content-Type", "application/json")
         connection.putheader("Content-Length", "1000")
@@ -272,7 +278,7 @@ def test_half_a_body_is_not_waited_for(api: str) -> None:
 
 def test_query_is_checked_without_being_repeated(api: str) -> None:
     for query in ("strict=perhaps", "strikt=true"):
-        answer = requests.post(f"{api}/predict?{query}", json=ROW, timeout=5)
+        answer = requests.post(f"{api}/predict?{query}", json=ROW, timeout=PATIENCE)
         assert answer.status_code == 422
         assert all(set(found) == {"type", "loc", "msg"} for found in answer.json()["detail"])
 
@@ -281,10 +287,10 @@ def test_query_is_checked_without_being_repeated(api: str) -> None:
 
 
 def test_row_schema_and_model_are_told(api: str, models: Path) -> None:
-    schema = requests.get(f"{api}/schema", timeout=5).json()
+    schema = requests.get(f"{api}/schema", timeout=PATIENCE).json()
     assert list(schema["properties"]) == list(ROW)
     assert schema["properties"]["previous_births"]["x-categories"] == ["None", "One, Two, Three or More"]
-    model = requests.get(f"{api}/model", timeout=5).json()
+    model = requests.get(f"{api}/model", timeout=PATIENCE).json()
     assert model["version"] == Store(models).current()
     assert (model["name"], model["target"], model["task"]) == ("Births", "preterm", "classification")
     assert model["classes"] == [{"value": 0, "label": "Full-term"}, {"value": 1, "label": "Pre-term"}]
@@ -303,7 +309,7 @@ def test_answers_are_named(api: str, models: Path) -> None:
 
 def test_requests_and_rows_are_counted(api: str) -> None:
     def counted(line: str) -> float:
-        text = requests.get(f"{api}/metrics", timeout=5).text
+        text = requests.get(f"{api}/metrics", timeout=PATIENCE).text
         return sum(float(found.split()[-1]) for found in text.splitlines() if found.startswith(line))
 
     rows, failed = counted("takehome_rows_total"), counted('takehome_requests_total{path="/predict",status="422"}')
@@ -314,11 +320,11 @@ def test_requests_and_rows_are_counted(api: str) -> None:
 
 
 def test_docs_show_the_models_columns_and_need_no_other_host(api: str) -> None:
-    document = requests.get(f"{api}/openapi.json", timeout=5).json()
+    document = requests.get(f"{api}/openapi.json", timeout=PATIENCE).json()
     assert document["components"]["schemas"]["Row"]["properties"]["smokes"]["x-categories"] == ["No", "Yes"]
     example = document["paths"]["/predict"]["post"]["requestBody"]["content"]["application/json"]["example"]
     assert predict(api, example).json()["warnings"] == []
-    page = requests.get(f"{api}/docs", timeout=5).text
+    page = requests.get(f"{api}/docs", timeout=PATIENCE).text
     assert "://" not in page.replace(api, "")
 
 
@@ -433,7 +439,7 @@ def test_foreign_host_or_origin_reaches_nothing(api: str, method: str, host: str
     headers = {"Host": f"{host}:{port}" if host else "", "Content-Type": "application/json"}
     if origin:
         headers["Origin"] = f"http://{headers['Host']}" if origin == "same" else origin
-    with closing(http.client.HTTPConnection("127.0.0.1", int(port), timeout=5)) as connection:
+    with closing(http.client.HTTPConnection("127.0.0.1", int(port), timeout=PATIENCE)) as connection:
         connection.request(method, "/predict" if method == "POST" else "/model", json.dumps(ROW), headers)
         answer = connection.getresponse()
         own = host in ("localhost", "127.0.0.1", "[::1]") and origin in (None, "same")
@@ -448,14 +454,14 @@ def test_foreign_host_or_origin_reaches_nothing(api: str, method: str, host: str
 
 def test_first_start_without_a_model_comes_alive_by_itself(tmp_path: Path, free_port: Callable[[], int]) -> None:
     with running(tmp_path / "models", free_port()) as url:
-        assert requests.get(f"{url}/health", timeout=5).json() == {"status": "ok"}
+        assert requests.get(f"{url}/health", timeout=PATIENCE).json() == {"status": "ok"}
         for path in ("ready", "schema", "model"):
-            answer = requests.get(f"{url}/{path}", timeout=5)
+            answer = requests.get(f"{url}/{path}", timeout=PATIENCE)
             assert answer.status_code == 503
             assert answer.headers["Retry-After"]
             assert "No model was saved yet" in answer.json()["detail"]
         assert predict(url, ROW).status_code == 503
-        assert requests.get(f"{url}/openapi.json", timeout=5).status_code == 200
+        assert requests.get(f"{url}/openapi.json", timeout=PATIENCE).status_code == 200
         version = save_births(tmp_path / "models")
         eventually(lambda: ready(url, version))
         assert predict(url, ROW).status_code == 200
@@ -468,7 +474,7 @@ def test_models_are_swapped_between_two_requests(tmp_path: Path, free_port: Call
     def load(url: str) -> None:
         session = requests.Session()
         while not stop.is_set():
-            answer = session.post(f"{url}/predict", json=ROW, timeout=20)
+            answer = session.post(f"{url}/predict", json=ROW, timeout=PATIENCE)
             flipped = versions.get(answer.headers["X-Model-Version"])
             expected = "Full-term" if flipped else "Pre-term"
             if answer.status_code != 200 or answer.json()["prediction"] != expected:
@@ -492,7 +498,9 @@ def test_models_are_swapped_between_two_requests(tmp_path: Path, free_port: Call
                 shutil.copytree(aside / version, tmp_path / version)
                 Store(tmp_path).use(version)
                 eventually(lambda version=version: ready(url, version))
-            title = requests.get(f"{url}/openapi.json", timeout=5).json()["components"]["schemas"]["Row"]["title"]
+            title = requests.get(f"{url}/openapi.json", timeout=PATIENCE).json()["components"]["schemas"]["Row"][
+                "title"
+            ]
             assert title == "Flip True", "the docs are renewed"
         finally:
             stop.set()
@@ -617,10 +625,10 @@ def test_bad_model_is_refused_with_reason_and_the_old_one_goes_on(
         answer = predict(url, ROW)
         assert (answer.status_code, answer.headers["X-Model-Version"]) == (200, good)
         answers += 1
-        found = requests.get(f"{url}/model", timeout=5).json()["refused"]
+        found = requests.get(f"{url}/model", timeout=PATIENCE).json()["refused"]
         return bool(found and found["version"] == version and re.search(says, found["reason"], re.DOTALL))
 
-    eventually(refused, 15)
+    eventually(refused)
     print(f"refused after {time.monotonic() - planted:.1f} s and {answers} answers")
     Store(models).use(good)
     shutil.rmtree(models / version)
@@ -645,7 +653,7 @@ def test_broken_current_leaves_the_old_model(bad: tuple[str, Path]) -> None:
     ]
     for harm in harms:
         harm()
-        eventually(lambda: (requests.get(f"{url}/model", timeout=5).json()["refused"] or {}).get("reason"), 5)
+        eventually(lambda: (requests.get(f"{url}/model", timeout=5).json()["refused"] or {}).get("reason"))
         assert predict(url, ROW).headers["X-Model-Version"] == good
         current.unlink(missing_ok=True)
         Store(models).use(good)

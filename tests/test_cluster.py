@@ -37,7 +37,7 @@ from sklearn.pipeline import make_pipeline
 from stack import FORGED, OWNERS, POWERLESS, Stack
 from takehome.errors import TakehomeError
 from takehome.verification.cells import words
-from waiting import eventually
+from waiting import PATIENCE, eventually
 
 ROOT = Path(__file__).parents[1]
 DASK = str(Path(sys.executable).with_name("dask"))
@@ -220,7 +220,7 @@ def test_a_killed_worker_costs_no_result(own: Callable[..., Any], capsys: pytest
         victim.start()
         found = search(Slow(0.3)).fit(X, y)
         victim.join()
-        assert eventually(lambda: cluster.counts()["workers"] == 1, 5)
+        assert eventually(lambda: cluster.counts()["workers"] == 1)
     assert found.cv_results_["mean_test_score"].tobytes() == expected.tobytes()
     assert "24/24 tasks" in capsys.readouterr().err
 
@@ -232,7 +232,7 @@ def test_a_worker_with_other_versions_is_refused_by_name(own: Callable[..., Any]
     with own(workers=1) as cluster, told(f"Worker localhost has scikit-learn 1.8.0; here is {sklearn.__version__}."):
         assert Parallel()(delayed(abs)(-1) for _ in range(2)) == [1, 1]
         cluster.work(PYTHONPATH=str(old.parent))
-        eventually(lambda: cluster.counts()["workers"] == 2, 20)
+        eventually(lambda: cluster.counts()["workers"] == 2)
         Parallel()(delayed(abs)(-1) for _ in range(2))
 
 
@@ -329,10 +329,10 @@ def test_a_browser_that_posts_to_the_scheduler_changes_nothing(shared: Cluster) 
 def test_a_worker_that_is_asked_to_stop_does_so_in_the_middle_of_a_task(own: Callable[..., Any]) -> None:
     with own(workers=1) as cluster, takehome.cluster():
         client = distributed.get_client()
-        task = client.submit(time.sleep, 60)
-        eventually(lambda: cluster.counts()["processing"] == 1, 5)
+        task = client.submit(time.sleep, 10 * PATIENCE)
+        eventually(lambda: cluster.counts()["processing"] == 1)
         cluster.processes[1].terminate()
-        assert cluster.processes[1].wait(2) == -signal.SIGTERM
+        assert cluster.processes[1].wait(PATIENCE) == -signal.SIGTERM
         task.cancel()
 
 

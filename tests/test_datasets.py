@@ -20,17 +20,16 @@ import pytest
 import requests
 import statsmodels.api as sm
 import vega_datasets
+from browsing import SOON, visit
 from browsing import field as labelled
-from browsing import visit
 from IPython.core.interactiveshell import InteractiveShell
 from playwright.sync_api import Browser, Page, expect
 from sklearn import datasets
 from takehome.draft.notebook import new
 from takehome.schema import RowSchema
-from waiting import eventually
+from waiting import PATIENCE, eventually
 
 CONTAINERS = Path(__file__).parents[1] / "containers"
-SOON = 60_000  # ms
 
 
 def named(load: Callable[..., Any]) -> pd.DataFrame:
@@ -108,7 +107,7 @@ def start(free_port: Callable[[], int]) -> Iterator[Callable[..., str]]:
     yield begin
     for process in running:
         process.terminate()
-        process.wait(10)
+        process.wait(PATIENCE)
 
 
 @pytest.fixture(scope="module")
@@ -152,7 +151,10 @@ def test_from_a_file_to_a_served_model(name: str, house: Path, api: str, form: P
     names = run(new(f"volumes/static/{name}.csv", target))
     version = (house / "models" / "current").read_text().strip()
     eventually(lambda: requests.get(f"{api}/model", timeout=5).json().get("version") == version)
-    described, schema = requests.get(f"{api}/model", timeout=5).json(), requests.get(f"{api}/schema", timeout=5).json()
+    described, schema = (
+        requests.get(f"{api}/model", timeout=PATIENCE).json(),
+        requests.get(f"{api}/schema", timeout=PATIENCE).json(),
+    )
     X = names["data"][names["features"]]
     assert (described["task"], described["target"]) == (task, target)
     assert list(schema["properties"]) == list(X.columns)
@@ -176,13 +178,13 @@ def predict(api: str, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 def submit(page: Page, title: str, columns: dict[str, Any], row: dict[str, Any], answer: dict[str, Any]) -> None:
     """Fill the form with a row as a person does, submit it, and see the API's answer."""
     visit(page, page.url)
-    expect(page.get_by_text(title, exact=True).first).to_be_visible(timeout=SOON)
+    expect(page.get_by_text(title, exact=True).first).to_be_visible()
     for name, column in columns.items():
         fill(page, name, column, row[name])
     page.get_by_role("button", name="Submit").click()
     shown = answer["prediction"]
     text = shown if isinstance(shown, str) else f"{shown:,.6g}"
-    expect(page.get_by_test_id("stMain").get_by_text(text, exact=True).first).to_be_visible(timeout=SOON)
+    expect(page.get_by_test_id("stMain").get_by_text(text, exact=True).first).to_be_visible()
     expect(page.get_by_test_id("stException")).to_have_count(0)
 
 

@@ -25,6 +25,7 @@ from takehome.crew import Crew
 from takehome.lock import lock
 from takehome.postgres import Cluster, find_cluster
 from takehome.server import connect
+from waiting import PATIENCE
 
 ROOT = Path(__file__).resolve().parents[1]
 PORTS = {"JUPYTER_PORT": "python", "POSTGRES_PORT": "postgres", "API_PORT": "fastapi", "STREAMLIT_PORT": "streamlit"}
@@ -59,7 +60,7 @@ class Local:
             assert time.monotonic() < deadline, self.output()
             time.sleep(0.05)
 
-    def end(self, number: int | None = None, seconds: float = 15) -> int:
+    def end(self, number: int | None = None, seconds: float = PATIENCE) -> int:
         """Send a signal, if one is given; return the exit code."""
         if number:
             self.process.send_signal(number)
@@ -79,7 +80,7 @@ class Local:
     def get(self, service: str, path: str) -> int:
         """Return the status of a GET."""
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.ports[service]}{path}", timeout=5) as answer:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.ports[service]}{path}", timeout=PATIENCE) as answer:
                 return int(answer.status)
         except urllib.error.HTTPError as error:
             return error.code
@@ -190,14 +191,14 @@ def test_second_server_and_taken_port_are_refused(start: Start, clone: Path, fre
     first = start()
     first.wait_for("database system is ready")
     second = start()
-    assert second.end(seconds=30) == 1
+    assert second.end() == 1
     assert f"a server is using this data folder already (process {first.process.pid})" in second.output()
     assert first.process.poll() is None
     first.end(signal.SIGINT)
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         third = start(ports={name: free_port() for name in PORTS} | {"API_PORT": port})
-        assert third.end(seconds=30) == 1
+        assert third.end() == 1
     assert third.output().startswith(f"takehome: Port {port} is in use.")
     assert f"API_PORT={port + 1}" in third.output()
     assert left_of(clone) == []
@@ -236,7 +237,7 @@ def test_killed_supervisor_leaves_no_orphan(start: Start, clone: Path, also_the_
 def test_wrong_setting_is_named(start: Start, clone: Path) -> None:
     (clone / ".env").write_text("API_PORT=eighty\n")
     local = start(ports={})
-    assert local.end(seconds=30) == 1
+    assert local.end() == 1
     assert local.output().startswith("takehome: API_PORT=eighty: Input should be a valid integer")
 
 
@@ -330,7 +331,7 @@ def test_the_example_itself(start: Start, clone: Path) -> None:
         "adequate_prenatal_care": "Inadequate",
     }
     request = urllib.request.Request(url, json.dumps(row).encode(), {"Content-Type": "application/json"})
-    with urllib.request.urlopen(request, timeout=10) as answer:
+    with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
         assert set(json.load(answer)) == {"prediction", "probabilities", "warnings"}
     time.sleep(2)
     assert local.ask("SELECT row FROM predictions") == [(row,)]

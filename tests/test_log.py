@@ -27,7 +27,7 @@ from takehome import TakehomeError
 from takehome.database import load_static
 from takehome.lock import lock
 from takehome.postgres import find_cluster
-from waiting import eventually
+from waiting import PATIENCE, eventually
 
 ROOT = Path(__file__).parents[1]
 SCHEMA = ROOT / "containers/postgres/schema.sql"
@@ -67,7 +67,7 @@ class Server:
             self.send(number)
         else:
             self.process.send_signal(number)
-        self.process.wait(20)
+        self.process.wait(PATIENCE)
 
     def ask(self, question: str, *values: Any, user: str = "local", database: str = "local") -> list[tuple]:
         """Return the rows of a query over TCP."""
@@ -90,13 +90,13 @@ class Api:
 
     def predict(self, rows: Any, path: str = "/predict", **headers: str) -> Any:
         """Return the answers."""
-        reply = requests.post(self.url + path, json=rows, headers=headers, timeout=60)
+        reply = requests.post(self.url + path, json=rows, headers=headers, timeout=PATIENCE)
         assert reply.status_code == 200, reply.text
         return reply.json()
 
     def counts(self) -> dict[str, int]:
         """Return the rows logged, dropped and buffered, as /metrics tells them."""
-        text = requests.get(f"{self.url}/metrics", timeout=10).text
+        text = requests.get(f"{self.url}/metrics", timeout=PATIENCE).text
         told = re.findall(r'^takehome_log_(?:rows_total\{outcome="(\w+)"\}|(buffered)_rows) (\S+)$', text, re.M)
         return {outcome or buffered: int(float(number)) for outcome, buffered, number in told}
 
@@ -115,7 +115,9 @@ def load(api: Api) -> Iterator[list[int]]:
         with requests.Session() as session:
             while not ending.is_set():
                 try:
-                    answered.append(int(session.post(f"{api.url}/predict", json=ROW, timeout=5).status_code == 200))
+                    answered.append(
+                        int(session.post(f"{api.url}/predict", json=ROW, timeout=PATIENCE).status_code == 200)
+                    )
                 except requests.RequestException:
                     answered.append(0)
 
@@ -168,7 +170,7 @@ def api(models: Path, server: Server, free_port: Callable[[], int]) -> Iterator[
     api = Api(models, free_port(), server.port)
     yield api
     api.process.terminate()
-    api.process.wait(10)
+    api.process.wait(PATIENCE)
 
 
 # What is kept
@@ -185,7 +187,7 @@ def test_every_answer_is_kept_with_its_row(api: Api, server: Server) -> None:
         " FROM predictions WHERE request_id = ANY(%s) ORDER BY id",
         ["a-list", "alone", "what-if"],
     )
-    version = requests.get(f"{api.url}/ready", timeout=5).json()["version"]
+    version = requests.get(f"{api.url}/ready", timeout=PATIENCE).json()["version"]
     assert [row[4:] for row in kept] == [("a-list", version, True)] * 2 + [("alone", version, True)]
     found = sorted(({"prediction": p, "probabilities": s, "warnings": w} for _, p, s, w, *_ in kept), key=json.dumps)
     assert found == sorted(answers, key=json.dumps)
@@ -240,7 +242,7 @@ def test_log_can_be_turned_off(models: Path, server: Server, free_port: Callable
     api.predict(ROW, **{"X-Request-ID": "off"})
     assert not any(api.counts().values())
     api.process.terminate()
-    assert api.process.wait(10) in (0, -signal.SIGTERM)
+    assert api.process.wait(PATIENCE) in (0, -signal.SIGTERM)
     assert server.ask("SELECT count(*) FROM predictions WHERE request_id = 'off'") == [(0,)]
 
 
@@ -248,7 +250,7 @@ def test_both_workers_log(models: Path, server: Server, free_port: Callable[[], 
     api, sent = Api(models, free_port(), server.port, WEB_CONCURRENCY="2"), set[str]()
 
     def ask(_: int) -> str:
-        return requests.post(f"{api.url}/predict", json=ROW, timeout=60).headers["X-Request-ID"]
+        return requests.post(f"{api.url}/predict", json=ROW, timeout=PATIENCE).headers["X-Request-ID"]
 
     def workers() -> int:
         return len({request_id[:16] for request_id in sent})  # each begins its numbers with a text of its own
@@ -257,7 +259,7 @@ def test_both_workers_log(models: Path, server: Server, free_port: Callable[[], 
         eventually(lambda: sent.update(clients.map(ask, range(40))) or workers() == 2)
     assert api.settled() == {"logged": len(sent), "dropped": 0, "buffered": 0}
     api.process.terminate()
-    api.process.wait(10)
+    api.process.wait(PATIENCE)
     kept = server.ask("SELECT count(*) FROM predictions WHERE request_id = ANY(%s)", list(sent))
     assert kept == [(len(sent),)]
 

@@ -25,7 +25,7 @@ from serving import Load, choose, running, save
 from sklearn.linear_model import LinearRegression
 from takehome.errors import TakehomeError
 from takehome.settings import open_store
-from waiting import eventually
+from waiting import PATIENCE, eventually
 
 FILES = ("model.joblib", "model.json")
 TAKEHOME = Path(sys.executable).with_name("takehome")
@@ -312,7 +312,7 @@ def test_a_choice_does_not_wait_for_a_model_that_is_being_fetched(
         eventually(lambda: httpx.get(f"{api}/ready").json().get("version") == version)
         with next(tmp_path.glob("*/.lock")).open("w") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
-            answer = httpx.put(f"{api}/models/current", json={"version": version}, timeout=20)
+            answer = httpx.put(f"{api}/models/current", json={"version": version}, timeout=PATIENCE)
         assert answer.status_code == 503 and "another model is being fetched" in answer.json()["detail"]
         choose(api, version)
 

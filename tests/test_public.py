@@ -20,12 +20,12 @@ import httpx
 import psycopg2
 import pytest
 import websocket
-from browsing import CURL, SOON, choose, picture, submit, visit
+from browsing import CURL, choose, picture, submit, visit
 from playwright.sync_api import Page, expect
 from stack import OWNERS, POWERLESS, ROOT, Stack
 from takehome import keyring
 from takehome.errors import TakehomeError
-from waiting import eventually
+from waiting import PATIENCE, eventually
 
 pytestmark = pytest.mark.slow
 
@@ -99,7 +99,7 @@ class Public(Stack):
         if method == "WS":
             return self._open(path, headers)
         body = ROW if path == "/api/predict" else {}
-        with httpx.Client(base_url=self.url(), verify=self.authority, timeout=30) as client:
+        with httpx.Client(base_url=self.url(), verify=self.authority, timeout=PATIENCE) as client:
             return client.request(method, path, headers=headers, **body).status_code
 
     def _open(self, path: str, headers: dict[str, str]) -> int:
@@ -228,11 +228,11 @@ def tab(browser: Any, public: Public) -> Iterator[Page]:
 
 def test_the_form_answers_through_the_door(public: Public, tab: Page) -> None:
     visit(tab, public.url())
-    expect(tab.get_by_role("heading", name="Preterm births")).to_be_visible(timeout=SOON)
+    expect(tab.get_by_role("heading", name="Preterm births")).to_be_visible()
     for name, option in CURL.items():
         choose(tab, name, option)
     submit(tab)
-    expect(tab.get_by_test_id("stMetricValue")).to_have_text(re.compile("term"), timeout=SOON)
+    expect(tab.get_by_test_id("stMetricValue")).to_have_text(re.compile("term"))
     picture(tab, "public-page")
 
 
@@ -242,17 +242,17 @@ def test_jupyterlab_runs_a_cell_through_the_door(public: Public, tab: Page) -> N
     scratch = public.folder / "volumes/notebooks/scratch.ipynb"
     scratch.write_text(json.dumps({"cells": [source], "metadata": kernel, "nbformat": 4, "nbformat_minor": 5}))
     visit(tab, f"{public.url()}/jupyter/lab/tree/scratch.ipynb")
-    expect(tab.get_by_role("button", name="Python 3 (ipykernel) | Idle")).to_be_visible(timeout=SOON)
+    expect(tab.get_by_role("button", name="Python 3 (ipykernel) | Idle")).to_be_visible()
     tab.get_by_role("textbox").filter(has_text="6 * 7").click()
     tab.keyboard.press("Shift+Enter")
-    expect(tab.get_by_role("main").get_by_text("42", exact=True)).to_be_visible(timeout=SOON)
+    expect(tab.get_by_role("main").get_by_text("42", exact=True)).to_be_visible()
     picture(tab, "public-jupyterlab")
 
 
 def test_docs_of_the_api_are_drawn_through_the_door(public: Public, tab: Page) -> None:
     visit(tab, f"{public.url()}/api/docs")
-    expect(tab.get_by_role("button", name="Authorize")).to_be_visible(timeout=SOON)
-    expect(tab.get_by_text("/predict", exact=True)).to_be_visible(timeout=SOON)
+    expect(tab.get_by_role("button", name="Authorize")).to_be_visible()
+    expect(tab.get_by_text("/predict", exact=True)).to_be_visible()
 
 
 def test_no_secret_is_in_a_log(public: Public) -> None:

@@ -23,7 +23,7 @@ from takehome.review.review import image
 from takehome.review.room import Container
 from takehome.submission import archive
 from takehome.submission.manifest import File
-from waiting import eventually
+from waiting import PATIENCE, eventually
 from work import CELLS, ROOT, TAKEHOME, Work, make_work
 
 Files = dict[str, bytes]
@@ -278,8 +278,8 @@ def test_an_honest_submission_reproduces_and_is_served_until_it_is_stopped(work:
         assert said[-2].startswith("reproduced")
         address = said[-1].split()[1].removesuffix("/docs").replace("localhost", "127.0.0.1")
         eventually(lambda: httpx.get(f"{address}/ready", timeout=5).status_code == 200)
-        row = httpx.get(f"{address}/schema", timeout=5).json()["examples"][0]
-        assert "prediction" in httpx.post(f"{address}/predict", json=row, timeout=10).json()
+        row = httpx.get(f"{address}/schema", timeout=PATIENCE).json()["examples"][0]
+        assert "prediction" in httpx.post(f"{address}/predict", json=row, timeout=PATIENCE).json()
         served.terminate()
         assert served.wait(60) == 0
     page = (tmp_path / "review.html").read_text()

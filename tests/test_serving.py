@@ -26,7 +26,7 @@ from sklearn.linear_model import LinearRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 from takehome.store import Store
-from waiting import eventually
+from waiting import PATIENCE, eventually
 
 ROOT = Path(__file__).parents[1]
 JSON = {"Content-Type": "application/json"}
@@ -189,7 +189,7 @@ def together(url: str, bodies: list[Any]) -> list[httpx.Response]:
 
     async def ask() -> list[httpx.Response]:
         limits = httpx.Limits(max_connections=None)
-        async with httpx.AsyncClient(base_url=url, timeout=60, limits=limits) as client:
+        async with httpx.AsyncClient(base_url=url, timeout=PATIENCE, limits=limits) as client:
             return await asyncio.gather(*(client.post("/predict", json=body) for body in bodies))
 
     return asyncio.run(ask())
@@ -270,7 +270,7 @@ def test_health_answers_while_a_model_that_turned_slow_predicts(tmp_path: Path, 
     with running(tmp_path, free_port(), ANSWER_CACHE="0") as (url, _), ThreadPoolExecutor(1) as client:
         for seconds in (0, 0, 0, 0.3):  # quick at first
             assert httpx.post(f"{url}/predict", json={"seconds": seconds}).status_code == 200
-        slow = client.submit(httpx.post, f"{url}/predict", json={"seconds": 3}, timeout=60)
+        slow = client.submit(httpx.post, f"{url}/predict", json={"seconds": 3}, timeout=PATIENCE)
         time.sleep(0.3)
         assert httpx.get(f"{url}/health").status_code == 200
         assert not slow.done()
@@ -320,7 +320,7 @@ def test_a_head_that_does_not_end_is_cut_off(api: str) -> None:
     with ExitStack() as clients:
 
         def send(begun: bytes) -> socket.socket:
-            client = clients.enter_context(socket.create_connection(address, timeout=30))
+            client = clients.enter_context(socket.create_connection(address, timeout=PATIENCE))
             client.sendall(begun)
             return client
 
@@ -337,9 +337,13 @@ def test_too_many_rows_are_refused_and_many_keep_nobody_waiting(api: str, models
     assert "20,001 rows" in refused.json()["detail"]
     xs = [i / 1000 for i in range(20_000)]
     with Load(api, slopes, clients=1) as load:
-        answers = httpx.post(f"{api}/predict", json=[{"x": x} for x in xs], timeout=60).json()
-        time.sleep(0.5)
+        eventually(lambda: load.count["right"])
+        before = load.count["right"]
+        answers = httpx.post(f"{api}/predict", json=[{"x": x} for x in xs], timeout=PATIENCE).json()
+        meanwhile = load.count["right"] - before
+        eventually(lambda: load.count["right"] > 20)
     load.check()
+    assert meanwhile > 2, "more than what was asked before the many came in, and after they were answered"
     expected = slopes[str(Store(folder).current())] * np.array(xs)
     assert np.allclose([answer["prediction"] for answer in answers], expected, rtol=0, atol=1e-9)
 
@@ -377,11 +381,11 @@ def test_bad_bodies_are_refused_and_never_our_error(api: str) -> None:
             assert all(set(detail) == {"type", "loc", "msg"} for detail in answer.json()["detail"])
             found[answer.status_code] += 1
         for media_type in ("text/plain", "application/x-www-form-urlencoded", "image/png", "application/jso\xff"):
-            with closing(http.client.HTTPConnection(address, timeout=20)) as connection:
+            with closing(http.client.HTTPConnection(address, timeout=PATIENCE)) as connection:
                 connection.request(method, path, b'{"x":1}', {"Content-Type": media_type})
                 assert connection.getresponse().status == 415
             found[415] += 1
-        with closing(socket.create_connection(("127.0.0.1", int(api.rpartition(":")[2])), timeout=30)) as client:
+        with closing(socket.create_connection(("127.0.0.1", int(api.rpartition(":")[2])), timeout=PATIENCE)) as client:
             client.sendall(head(path, -1, method))
             sent, chunk = 0, b"100000\r\n" + b" " * (1 << 20) + b"\r\n"
             with suppress(ConnectionError):
@@ -403,7 +407,9 @@ def test_a_thousand_slow_clients_hold_nobody_up(models: tuple[Path, dict], free_
     with running(folder, free_port(), BODY_SECONDS="3") as (url, process), ExitStack() as slow:
 
         def connect() -> socket.socket:
-            return slow.enter_context(socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2])), timeout=10))
+            return slow.enter_context(
+                socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2])), timeout=PATIENCE)
+            )
 
         before = memory(process.pid)
         for i in range(1000):

@@ -9,7 +9,7 @@ from pathlib import Path
 import nbformat
 import psutil
 import pytest
-from waiting import eventually
+from waiting import PATIENCE, eventually
 
 TAKEHOME = str(Path(sys.executable).with_name("takehome"))
 
@@ -27,5 +27,5 @@ def test_the_kernel_ends_with_the_run(tmp_path: Path, number: signal.Signals) ->
     assert json.loads(connection.read_text())["transport"] == "ipc"
     assert connection.parent.stat().st_mode & 0o077 == 0
     run.send_signal(number)
-    run.wait(10)
+    run.wait(PATIENCE)
     eventually(lambda: not any(k.is_running() and k.status() != psutil.STATUS_ZOMBIE for k in kernels))

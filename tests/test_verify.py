@@ -22,7 +22,7 @@ from takehome.review.judge import judge
 from takehome.verification import Report, Verdict, verify
 from takehome.verification.data import fingerprints
 from takehome.verification.report import Kind, Outcome
-from waiting import eventually
+from waiting import PATIENCE, eventually
 
 ROOT = Path(__file__).parents[1]
 TAKEHOME = str(Path(sys.executable).with_name("takehome"))
@@ -239,7 +239,7 @@ def test_ctrl_c_leaves_nothing_behind(project: Path, tmp_path: Path) -> None:
     run = subprocess.Popen([TAKEHOME, "verify", "long.ipynb"], env=environment, stderr=subprocess.PIPE, text=True)
     eventually(lambda: list(tmp_path.glob("takehome-verify-*/closed.json")))
     run.send_signal(signal.SIGINT)
-    _, said = run.communicate(timeout=30)
+    _, said = run.communicate(timeout=PATIENCE)
     assert run.returncode == 130
     assert "Traceback" not in said
     assert not list(tmp_path.iterdir())

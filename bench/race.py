@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from operator import truediv
 from statistics import median
 
 import numpy as np
@@ -49,12 +50,19 @@ class Results:
         found = [samples for (of, name, _), samples in self.samples.items() if (of, name) == (workload, contender)]
         return sum(sample.errors for samples in found for sample in samples)
 
-    def compare(self, workload: str, pair: tuple[str, str], load: str, figure: str) -> float | None:
-        """Return the median over the rounds of the first one's figure divided by the second one's."""
+    def compare(
+        self,
+        workload: str,
+        pair: tuple[str, str],
+        load: str,
+        figure: str,
+        by: Callable[[float, float], float] = truediv,
+    ) -> float | None:
+        """Return the median over the rounds of the first one's figure divided by the second one's, or less it."""
         first, second = (self.samples.get((workload, name, load), []) for name in pair)
         both = [(a, b) for a, b in zip(first, second, strict=False) if a.answers and b.answers]
-        ratios = [getattr(a, figure) / getattr(b, figure) for a, b in both]
-        return median(ratios) if ratios else None
+        compared = [by(getattr(a, figure), getattr(b, figure)) for a, b in both]
+        return median(compared) if compared else None
 
 
 @dataclass(frozen=True)
@@ -68,16 +76,20 @@ class Race:
     results: Results = field(default_factory=Results)
 
     def run(self, workload: Workload, contenders: list[Contender]) -> None:
-        """Start the contenders, refuse those whose answers are wrong, and measure the others in turn."""
+        """Start the contenders, refuse those whose answers are wrong, and measure the others in turn.
+
+        All have one kind of load before any has the next: the machine's speed changes, so what is compared is near.
+        """
         with ExitStack() as stack:
             started = [stack.enter_context(Running(contender, workload)) for contender in contenders]
             running = list(self._proved(started))
             for number in range(self.rounds):
                 first = number % max(1, len(running))  # nobody is always the one after the slowest
-                for one in running[first:] + running[:first]:
-                    self.tell(f"{workload.name}, round {number + 1} of {self.rounds}: {one.contender.name}")
-                    self._measure(one)
-                self._measure_in_process(workload)
+                for load in CONNECTIONS:
+                    for one in running[first:] + running[:first]:
+                        self.tell(f"{workload.name}, round {number + 1} of {self.rounds}, {load}: {one.contender.name}")
+                        self._measure(one, load)
+                    self._measure_in_process(workload, load)
 
     def alternate(self, workload: Workload, pair: tuple[Contender, Contender], turns: int) -> None:
         """Ask two by turns of a second: they differ by less than the machine's speed does from round to round."""
@@ -100,19 +112,18 @@ class Race:
                 continue
             yield one
 
-    def _measure(self, one: Running) -> None:
-        for name, connections in CONNECTIONS.items():
-            many = name == MANY
-            if many and not one.contender.many:
-                continue
-            span = self.seconds if name == CLIENTS else self._short
-            sample = self.load.run(one.url(many=many), one.bodies(many=many), connections, span)
-            if not sample.answers:  # nothing within the time is no figure
-                sample = self.load.run(one.url(many=many), one.bodies(many=many), connections, 10 * span)
-            self.results.add(one.workload.name, one.contender.name, name, sample)
+    def _measure(self, one: Running, load: str) -> None:
+        many = load == MANY
+        if many and not one.contender.many:
+            return
+        asked = one.url(many=many), one.bodies(many=many), CONNECTIONS[load]
+        sample = self.load.run(*asked, self.seconds)
+        if not sample.answers:  # nothing within the time is no figure
+            sample = self.load.run(*asked, 10 * self.seconds)
+        self.results.add(one.workload.name, one.contender.name, load, sample)
 
-    def _measure_in_process(self, workload: Workload) -> None:
-        """Time the estimator alone: on rows that are dataframes already, and on many that pandas must read first."""
+    def _measure_in_process(self, workload: Workload, load: str) -> None:
+        """Time the estimator alone: on rows that are dataframes already, or on many that pandas must read first."""
         frames = iter([workload.frame.iloc[i : i + 1] for i in range(2000)] * 100)
         body = json.dumps(workload.rows)
 
@@ -122,14 +133,9 @@ class Race:
         def many() -> None:
             workload.estimator.predict_proba(pd.DataFrame(json.loads(body)).fillna(np.nan))
 
-        with on_core(SERVER_CORE), threadpool_limits(1):
-            for name, call in {ONE: one, MANY: many}.items():
-                self.results.add(workload.name, IN_PROCESS, name, _timed(call, self._short))
-
-    @property
-    def _short(self) -> int:
-        """How long a single client asks; its answers come one after the other, and differ little."""
-        return max(1, self.seconds * 2 // 3)
+        if call := {ONE: one, MANY: many}.get(load):
+            with on_core(SERVER_CORE), threadpool_limits(1):
+                self.results.add(workload.name, IN_PROCESS, load, _timed(call, self.seconds))
 
 
 def _timed(call: Callable[[], None], seconds: float) -> Sample:

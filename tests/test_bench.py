@@ -44,7 +44,7 @@ def readme(tmp_path: Path) -> Path:
 
 
 def test_ratios_are_taken_within_a_round_and_judged(results: Results) -> None:
-    swaps = Swaps(20, sample(900, p99=90.0), sample(1000, p99=20.0))
+    swaps = Swaps(20, [sample(400, p99=90.0), sample(500, p99=45.0)], [sample(900, p99=20.0), sample(450, p99=10.0)])
     rows = [goal.row() for goal in report.goals(results, swaps)]
     assert rows[0][0] == "rows that never repeat, 64 clients: requests/s"
     assert rows[0][1:] == ["16 times the plain endpoint's", "17.00 times", "yes"]

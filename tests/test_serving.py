@@ -348,6 +348,18 @@ def test_too_many_rows_are_refused_and_many_keep_nobody_waiting(api: str, models
     assert np.allclose([answer["prediction"] for answer in answers], expected, rtol=0, atol=1e-9)
 
 
+def test_a_client_that_waits_to_be_told_to_go_on_is_answered_again_and_again(api: str) -> None:
+    with closing(socket.create_connection(("127.0.0.1", int(api.rpartition(":")[2])), timeout=PATIENCE)) as client:
+        for _ in range(2):
+            head = "POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+            client.sendall(f"{head}Expect: 100-continue\r\nContent-Length: 7\r\n\r\n".encode())
+            assert client.recv(1000).startswith(b"HTTP/1.1 100 ")
+            client.sendall(b'{"x":1}')
+            answer = http.client.HTTPResponse(client, method="POST")
+            answer.begin()
+            assert (answer.status, "prediction" in json.loads(answer.read())) == (200, True)
+
+
 BAD_BODIES = (
     b"",
     b"[" * 200_000,

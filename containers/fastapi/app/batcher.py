@@ -22,7 +22,7 @@ from app.texts import Text
 
 MOST_ROWS = 10_000  # in a batch
 MOST_ROWS_HERE = 256  # in one on the event loop
-MOMENT = 0.01  # seconds of work that the event loop may stand still for, or of waiting for others, ten times as many
+MOMENT = 0.02  # seconds of work that the event loop may stand still for, or of waiting for others, ten times as many
 LEAST_ROWS = 64  # in a full batch of a slow model
 MOST_BYTES = 4 << 20
 SHARE = 256  # rows that a request may have in its first batch, however many others wait

@@ -1,9 +1,13 @@
-"""HTTP as uvicorn speaks it, with bounds for the head of a request: without them one client could send it for ever."""
+"""HTTP as uvicorn speaks it, with two changes.
+
+The head of a request has bounds: without them one client could send it for ever. The head of an answer goes out with
+the body: to write one after the other takes a tenth of the time that a small answer takes.
+"""
 
 import asyncio
 from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from app.settings import settings
 
@@ -40,6 +44,12 @@ class Protocol(HttpToolsProtocol):
             self.send_400_response("The head of the request is too large.")
         self._wait()
 
+    def on_headers_complete(self) -> None:
+        """Join the answer to a POST; to a HEAD there is no body."""
+        super().on_headers_complete()
+        if self.cycle is not None and self.cycle.scope["method"] == "POST":
+            self.cycle.transport = Joined(self.cycle)  # type: ignore[assignment]
+
     def on_message_complete(self) -> None:
         """Tell that the body is there."""
         super().on_message_complete()
@@ -53,3 +63,28 @@ class Protocol(HttpToolsProtocol):
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline, self._head_bytes = None, 0
+
+
+class Joined:
+    """The transport of one answer, which keeps the head until the body follows."""
+
+    def __init__(self, cycle: RequestResponseCycle) -> None:
+        self._cycle, self._transport = cycle, cycle.transport
+        self._head: bytes | None = None
+        self.is_closing = self._transport.is_closing
+
+    def write(self, data: bytes) -> None:
+        """Write, or keep: before the answer `100 Continue` may come, then its head, then its body or a part of it."""
+        if self._head is None and self._cycle.response_started:
+            self._head = data
+        elif self._head:
+            self._transport.writelines((self._head, data))
+            self._head = b""
+        else:
+            self._transport.write(data)
+
+    def close(self) -> None:
+        """Close the connection, with nothing kept back."""
+        if self._head:
+            self._transport.write(self._head)
+        self._transport.close()

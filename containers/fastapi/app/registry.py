@@ -22,6 +22,7 @@ log = logging.getLogger("uvicorn.error")
 
 POLL_SECONDS = 1  # a poll, since file events don't cross Docker Desktop
 PATIENCE_SECONDS = 3
+YOUNG = 20_000  # objects, after which garbage is looked for: 64 requests at a time have thousands that are none
 NO_MODEL = (
     "No model was saved yet. The notebook saves one: on the first start it runs by itself, which takes about a minute; "
     "otherwise run volumes/notebooks/submission.ipynb to its end."
@@ -109,6 +110,7 @@ class Registry:
         if self.served is None:  # libraries stay for good: to look through them for garbage took longer than predicting
             gc.collect()
             gc.freeze()
+            gc.set_threshold(YOUNG)
         self.served = served
         self.on_swap(served)
         alone = "" if served.batched else ", each row by itself: among others it would get another answer"

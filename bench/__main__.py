@@ -24,8 +24,8 @@ console = Console(stderr=True)
 
 
 def bench(  # noqa: PLR0913, PLR0917  # the options of the command
-    rounds: Annotated[int, typer.Option(min=1, help="Repetitions of everything; the medians are reported.")] = 7,
-    seconds: Annotated[int, typer.Option(min=1, help="How long each server is asked in a turn.")] = 1,
+    rounds: Annotated[int, typer.Option(min=1, help="Repetitions of everything; the medians are reported.")] = 3,
+    seconds: Annotated[int, typer.Option(min=1, help="How long each server is asked in a turn.")] = 2,
     swaps: Annotated[int, typer.Option(min=1, help="How often the model changes under load.")] = 20,
     only: Annotated[list[str] | None, typer.Option(help="Compare with these alone, by a part of the name.")] = None,
     readme: Annotated[Path, typer.Option(help="The file to write the tables into.")] = ROOT / "README.md",
@@ -70,7 +70,7 @@ def _measure(race: Race, others: list[Contender], swaps: int) -> Swaps | None:
         rows = mixed(folder / "mixed")
         logging = ours(report.LOGGED, PREDICTION_LOG="on", **where)
         race.run(rows, [ours(), logging, *others])
-        race.alternate(rows, (ours(), logging), turns=5 * race.rounds)
+        race.alternate(rows, (ours(), logging), turns=10 * race.rounds)
         if not logged(where):
             race.results.refused.append(f"{report.LOGGED}: nothing was logged")
         race.tell(f"swapping the model {swaps} times under load")

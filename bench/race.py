@@ -117,6 +117,8 @@ class Race:
         if many and not one.contender.many:
             return
         asked = one.url(many=many), one.bodies(many=many), CONNECTIONS[load]
+        if load == CLIENTS:  # who has waited for its turn has parts of its memory to find again
+            self.load.run(*asked, 1)
         sample = self.load.run(*asked, self.seconds)
         if not sample.answers:  # nothing within the time is no figure
             sample = self.load.run(*asked, 10 * self.seconds)

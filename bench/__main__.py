@@ -15,10 +15,10 @@ from takehome.errors import TakehomeError
 from bench import report
 from bench.contender import LIMIT, PEERS, PLAIN, ROOT, Contender, ours
 from bench.database import database, logged
-from bench.race import Race
+from bench.race import CLIENTS, Race
 from bench.running import Running
 from bench.swap import Swaps, swap
-from bench.workload import births, mixed
+from bench.workload import Workload, births, mixed
 
 console = Console(stderr=True)
 
@@ -66,11 +66,13 @@ def _measure(race: Race, others: list[Contender], swaps: int) -> Swaps | None:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="takehome-bench-")))
         race.tell("fitting the pipelines")
         where = stack.enter_context(database())
-        race.run(births(folder / "births"), [ours(), ours(report.UNKEPT, ANSWER_CACHE="0"), *others])
+        rows = births(folder / "births")
+        race.run(rows, [ours(), ours(report.UNKEPT, ANSWER_CACHE="0"), *others])
+        race.alternate(rows, [ours(), *_rivals(race, rows, others)], turns=10 * race.rounds)
         rows = mixed(folder / "mixed")
         logging = ours(report.LOGGED, PREDICTION_LOG="on", **where)
         race.run(rows, [ours(), logging, *others])
-        race.alternate(rows, (ours(), logging), turns=10 * race.rounds)
+        race.alternate(rows, [ours(), logging, *_rivals(race, rows, others)], turns=10 * race.rounds)
         if not logged(where):
             race.results.refused.append(f"{report.LOGGED}: nothing was logged")
         race.tell(f"swapping the model {swaps} times under load")
@@ -81,6 +83,12 @@ def _measure(race: Race, others: list[Contender], swaps: int) -> Swaps | None:
         except TakehomeError as error:  # what was measured before is worth keeping
             race.results.refused.append(f"{swaps} swaps: {error}")
             return None
+
+
+def _rivals(race: Race, rows: Workload, others: list[Contender]) -> list[Contender]:
+    """Return those that the goals compare with."""
+    names = PLAIN.name, LIMIT.name, report.best(race.results, rows.name, CLIENTS, "rate", max)
+    return [one for one in others if one.name in names]
 
 
 def main() -> None:

@@ -91,12 +91,12 @@ class Race:
                         self._measure(one, load)
                     self._measure_in_process(workload, load)
 
-    def alternate(self, workload: Workload, pair: tuple[Contender, Contender], turns: int) -> None:
-        """Ask two by turns of a second: they differ by less than the machine's speed does from round to round."""
+    def alternate(self, workload: Workload, contenders: list[Contender], turns: int) -> None:
+        """Ask a few by turns of a second: they differ by less than the machine's speed does from round to round."""
         with ExitStack() as stack:
-            running = list(self._proved([stack.enter_context(Running(one, workload)) for one in pair]))
+            running = list(self._proved([stack.enter_context(Running(one, workload)) for one in contenders]))
             for number in range(turns):
-                self.tell(f"{workload.name}, turn {number + 1} of {turns}: {' / '.join(one.name for one in pair)}")
+                self.tell(f"{workload.name}, turn {number + 1} of {turns}")
                 for one in running if number % 2 else running[::-1]:
                     sample = self.load.run(one.url(), one.bodies(), CONNECTIONS[CLIENTS], 1)
                     self.results.add(workload.name, one.contender.name, IN_TURN, sample)

@@ -14,7 +14,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from bench import report
 from bench.contender import LIMIT, OURS, PLAIN, ours
 from bench.load import Sample
-from bench.race import CLIENTS, IN_PROCESS, MANY, ONE, Race, Results
+from bench.race import CLIENTS, IN_PROCESS, IN_TURN, MANY, ONE, Race, Results
 from bench.swap import Swaps
 from bench.workload import mixed
 
@@ -29,7 +29,7 @@ def results() -> Results:
     found = Results()
     for speed in (1.0, 0.5):  # the machine slows down: ratios within a round don't
         for name, rate in {OURS: 1700, PLAIN.name: 100, LIMIT.name: 1700 / 0.6}.items():
-            for load in (ONE, CLIENTS, MANY):
+            for load in (ONE, CLIENTS, IN_TURN, MANY):
                 found.add("mixed", name, load, sample(speed * rate))
         found.add("mixed", IN_PROCESS, ONE, sample(speed * 1900))
     return found

@@ -37,7 +37,7 @@ def running(
         finally:
             process.send_signal(signal.SIGCONT)
             process.terminate()
-            process.wait(PATIENCE)
+            process.wait(15)
 
 
 def save(folder: Path | str, slope: float, estimator: Any = None) -> str:

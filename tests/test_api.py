@@ -71,7 +71,7 @@ def running(models: Path, port: int, **variables: str) -> Iterator[str]:
             yield url
         finally:
             process.terminate()
-            assert process.wait(PATIENCE) in (0, -15)
+            assert process.wait(10) in (0, -15)
             drained.join()
 
 

@@ -72,7 +72,7 @@ class Service:
             return 0, ""
         process, self._process = self._process, None
         process.send_signal(signal.SIGTERM)
-        written, _ = process.communicate(timeout=PATIENCE)
+        written, _ = process.communicate(timeout=10)
         return process.returncode, written
 
 

@@ -67,7 +67,7 @@ class Server:
             self.send(number)
         else:
             self.process.send_signal(number)
-        self.process.wait(PATIENCE)
+        self.process.wait(20)
 
     def ask(self, question: str, *values: Any, user: str = "local", database: str = "local") -> list[tuple]:
         """Return the rows of a query over TCP."""
@@ -115,9 +115,7 @@ def load(api: Api) -> Iterator[list[int]]:
         with requests.Session() as session:
             while not ending.is_set():
                 try:
-                    answered.append(
-                        int(session.post(f"{api.url}/predict", json=ROW, timeout=PATIENCE).status_code == 200)
-                    )
+                    answered.append(int(session.post(f"{api.url}/predict", json=ROW, timeout=5).status_code == 200))
                 except requests.RequestException:
                     answered.append(0)
 
@@ -170,7 +168,7 @@ def api(models: Path, server: Server, free_port: Callable[[], int]) -> Iterator[
     api = Api(models, free_port(), server.port)
     yield api
     api.process.terminate()
-    api.process.wait(PATIENCE)
+    api.process.wait(10)
 
 
 # What is kept
@@ -242,7 +240,7 @@ def test_log_can_be_turned_off(models: Path, server: Server, free_port: Callable
     api.predict(ROW, **{"X-Request-ID": "off"})
     assert not any(api.counts().values())
     api.process.terminate()
-    assert api.process.wait(PATIENCE) in (0, -signal.SIGTERM)
+    assert api.process.wait(10) in (0, -signal.SIGTERM)
     assert server.ask("SELECT count(*) FROM predictions WHERE request_id = 'off'") == [(0,)]
 
 
@@ -259,7 +257,7 @@ def test_both_workers_log(models: Path, server: Server, free_port: Callable[[], 
         eventually(lambda: sent.update(clients.map(ask, range(40))) or workers() == 2)
     assert api.settled() == {"logged": len(sent), "dropped": 0, "buffered": 0}
     api.process.terminate()
-    api.process.wait(PATIENCE)
+    api.process.wait(10)
     kept = server.ask("SELECT count(*) FROM predictions WHERE request_id = ANY(%s)", list(sent))
     assert kept == [(len(sent),)]
 

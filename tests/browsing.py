@@ -20,6 +20,7 @@ CURL = {
 
 def visit(tab: Page, url: str) -> None:
     """Open a page, again if need be: where a container comes or goes, Chromium drops whatever it is loading."""
+    tab.set_default_timeout(SOON)
     for _ in range(5):
         dropped: list[Request | Error] = []
 
@@ -53,7 +54,7 @@ def choose(tab: Page, name: str, option: str) -> None:
 
 def drawn(tab: Page) -> None:
     """Wait until the browser shows all that the page has sent: what is typed before may be drawn over."""
-    tab.locator("[data-test-script-state=notRunning]").wait_for(timeout=SOON)
+    tab.locator("[data-test-script-state=notRunning]").wait_for()
 
 
 def submit(tab: Page) -> None:

@@ -23,7 +23,7 @@ import pytest
 import requests
 import takehome
 import websocket
-from browsing import CURL, SCREENSHOTS, SOON, choose, drawn, field, picture, submit, visit
+from browsing import CURL, SCREENSHOTS, choose, drawn, field, picture, submit, visit
 from playwright.sync_api import Browser, Locator, Page, expect
 from sklearn.compose import make_column_transformer
 from sklearn.impute import SimpleImputer
@@ -266,7 +266,7 @@ def test_each_select_box_offers_its_own_categories(tab: Page, births: Pair) -> N
     visit(tab, births.form.url)
     schema = requests.get(f"{births.api.url}/schema", timeout=PATIENCE).json()
     for name, column in schema["properties"].items():
-        field(tab, name).click(timeout=SOON)
+        field(tab, name).click()
         expect(tab.get_by_role("option")).to_have_text(column["x-categories"])
         tab.keyboard.press("Escape")
 
@@ -315,7 +315,7 @@ def test_pages_fit_a_phone(tab: Page, births: Pair, scheme: str) -> None:
         picture(tab, f"{name}-phone-{scheme}")
         for scroller in ("document.documentElement", "document.querySelector('[data-testid=stMain]')"):
             # Charts are drawn at their own width before they get that of the page.
-            tab.wait_for_function(f"{scroller}.scrollWidth <= {SIZES['phone']['width']}", timeout=SOON)
+            tab.wait_for_function(f"{scroller}.scrollWidth <= {SIZES['phone']['width']}")
 
 
 def test_every_kind_of_column_is_shown_and_sent_as_it_is(tab: Page, workshop: Pair) -> None:
@@ -445,8 +445,8 @@ def test_file_comes_back_with_answers_and_what_is_wrong_by_line(tab: Page, birth
     rows[3][0], rows[5][1], rows[7][1] = "=1+1", "Under 15 yr", ""
     text = "\n".join(",".join(f'"{value}"' for value in row) for row in [names, *rows])
     upload(tab, text)
-    with tab.expect_download(timeout=SOON) as waiting:
-        tab.get_by_role("button", name="Download scored file").click(timeout=SOON)
+    with tab.expect_download() as waiting:
+        tab.get_by_role("button", name="Download scored file").click()
     assert waiting.value.suggested_filename == "mine-scored.csv"
     scored = list(csv.DictReader(io.StringIO(waiting.value.path().read_text())))
     assert [[row[name] for name in names] for row in scored] == rows

@@ -20,7 +20,7 @@ import pytest
 import requests
 import statsmodels.api as sm
 import vega_datasets
-from browsing import SOON, visit
+from browsing import visit
 from browsing import field as labelled
 from IPython.core.interactiveshell import InteractiveShell
 from playwright.sync_api import Browser, Page, expect
@@ -211,7 +211,7 @@ def fill(page: Page, name: str, column: dict[str, Any], value: Any) -> None:
     if field.get_attribute("role") == "combobox":
         field.click()
         field.fill(text)
-        page.get_by_role("option", name=text, exact=True).first.click(timeout=SOON)
+        page.get_by_role("option", name=text, exact=True).first.click()
     else:
         field.fill(text)
         field.press("Enter" if column["x-kind"] == "category" else "Tab")

@@ -64,7 +64,7 @@ class Bounds:
     """
 
     here: int = 256
-    moment: float = 0.01
+    moment: float = 0.02
     waiting: int = 2_000
     rows: int = 10_000
     patience: float = 0.002

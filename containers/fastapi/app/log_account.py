@@ -13,7 +13,8 @@ FAILURES = Counter("takehome_log_failures_total", "Attempts to log that failed, 
 
 
 class Account:
-    """Each row that comes in leaves as logged or dropped; until then it waits.
+    """Each row that comes in leaves as logged or dropped; until then it waits. It is counted before it leaves: at no
+    time is a row missing in /metrics.
 
     Parameters
     ----------
@@ -41,16 +42,16 @@ class Account:
 
     def logged(self, rows: int) -> None:
         """Rows are committed; the next trouble is news again."""
-        self._leave(rows)
         self._logged.inc(rows)
+        self._leave(rows)
         if self._told:
             log.info("Predictions are logged again.")
             self._told.clear()
 
     def dropped(self, rows: int, reason: str) -> None:
         """Rows are given up, and why."""
-        self._leave(rows)
         self._dropped.inc(rows)
+        self._leave(rows)
         self.tell(f"Predictions are dropped from the log: {reason}")
 
     def failed(self, reason: str, detail: str) -> None:

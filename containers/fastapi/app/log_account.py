@@ -13,8 +13,7 @@ FAILURES = Counter("takehome_log_failures_total", "Attempts to log that failed, 
 
 
 class Account:
-    """Each row that comes in leaves as logged or dropped; until then it waits. It is counted before it leaves: at no
-    time is a row missing in /metrics.
+    """Each row that comes in waits until it leaves as logged or dropped, counted before: /metrics never misses it.
 
     Parameters
     ----------

@@ -20,8 +20,8 @@ import pytest
 import requests
 import statsmodels.api as sm
 import vega_datasets
-from browsing import visit
 from browsing import field as labelled
+from browsing import visit
 from IPython.core.interactiveshell import InteractiveShell
 from playwright.sync_api import Browser, Page, expect
 from sklearn import datasets

@@ -67,7 +67,7 @@ class Bounds:
     moment: float = 0.02
     waiting: int = 2_000
     rows: int = 10_000
-    patience: float = 0.002
+    patience: float = 0.004
     longest: int = 4
     gather: float = 0.2
 
@@ -121,7 +121,7 @@ class Replica:
         self._core = simpy.Resource(environment)
         self._tasks: deque[tuple[float, Callable[[], Any]]] = deque()  # of the event loop
         self._waiting: deque[Event] = deque()
-        self._company, self._patience, self._logged = 1, 0.0, 0
+        self._unread, self._company, self._patience, self._logged = 0, 1, 0.0, 0
         self._task_came = environment.event()
         self._awaited, self._enough = 1, environment.event()
         for work in (self._turn, self._predict, self._write):
@@ -130,6 +130,7 @@ class Replica:
     def ask(self) -> Steps:
         """Send a request, and wait for its answer."""
         began, answered = self._environment.now, self._environment.event()
+        self._unread += 1
         self._later(self._costs.request / 2, lambda: self._enter(answered))
         if (yield answered):
             self._seen.times.append(self._environment.now - began)
@@ -142,6 +143,7 @@ class Replica:
             self._task_came.succeed()
 
     def _enter(self, answered: Event) -> None:
+        self._unread -= 1
         if len(self._waiting) >= self._bounds.waiting:
             answered.succeed(False)
             return
@@ -181,7 +183,7 @@ class Replica:
                 yield from self._work(seconds)
             self._seen.batches.append(len(batch))
             self._patience = min(seconds / 4, self._bounds.patience)
-            self._company = len(batch) + len(self._waiting)
+            self._company = len(batch) + len(self._waiting) + self._unread
             for answered in batch:
                 self._later(self._costs.request / 2, partial(answered.succeed, True))
             self._logged += len(batch)

@@ -27,7 +27,7 @@ LEAST_ROWS = 64  # in a full batch of a slow model
 MOST_BYTES = 4 << 20
 SHARE = 256  # rows that a request may have in its first batch, however many others wait
 SECONDS = 0.2  # a batch of a slow model that takes longer is followed by a smaller one
-MOST_PATIENCE = 0.002  # seconds
+MOST_PATIENCE = 0.004  # seconds
 LONGEST = 4  # times as long: else a steady stream of others would keep a batch waiting
 
 
@@ -43,7 +43,7 @@ class Batcher:
 
     A lone row starts at once. Clients who were answered together mostly ask again together, within a moment: only
     where there were such, the next batch waits until all of them are back, none came within a quarter of the time that
-    their batch took (2 ms at most), or about as long as it took has passed (8 ms).
+    their batch took (4 ms at most), or about as long as it took has passed (16 ms).
     """
 
     def __init__(self) -> None:
@@ -52,6 +52,7 @@ class Batcher:
         self._busy = False
         self._planned: asyncio.Handle | None = None
         self._company = 1  # how many asked at the same time
+        self._answering = 0  # batches whose answers are not out yet
         self._patience = 0.0  # seconds
         self._most = MOST_ROWS
         self._thread = ThreadPoolExecutor(1, "predict")
@@ -67,6 +68,7 @@ class Batcher:
         if len(self._new) + len(self._begun) >= settings.most_waiting:
             raise HTTPException(503, "Too many requests are waiting for the model. Try again.", {"Retry-After": "1"})
         self._new.append(job)
+        self._company += self._answering > 0
         if not self._busy:
             self._plan()
 
@@ -141,8 +143,14 @@ class Batcher:
             else:
                 (self._begun if job.served.batched else self._new).append(job)
         self._company = len(parts) + len(self._new)
+        self._answering += 1
+        loop = asyncio.get_running_loop()
+        loop.call_soon(loop.call_soon, self._answered)  # what is read until then was sent while the batch was predicted
         if self._new or self._begun:
             self._plan()
+
+    def _answered(self) -> None:
+        self._answering -= 1
 
 
 def _number(parts: list[Part]) -> int:

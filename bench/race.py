@@ -100,6 +100,7 @@ class Race:
                 for one in running if number % 2 else running[::-1]:
                     sample = self.load.run(one.url(), one.bodies(), CONNECTIONS[CLIENTS], 1)
                     self.results.add(workload.name, one.contender.name, IN_TURN, sample)
+                    one.settle()
 
     def _proved(self, started: list[Running]) -> Iterator[Running]:
         for one in started:
@@ -123,6 +124,7 @@ class Race:
         if not sample.answers:  # nothing within the time is no figure
             sample = self.load.run(*asked, 10 * self.seconds)
         self.results.add(one.workload.name, one.contender.name, load, sample)
+        one.settle()
 
     def _measure_in_process(self, workload: Workload, load: str) -> None:
         """Time the estimator alone: on rows that are dataframes already, or on many that pandas must read first."""

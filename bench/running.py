@@ -9,10 +9,12 @@ import time
 import urllib.error
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 from takehome.errors import TakehomeError
 
 from bench.contender import FOLDER, ROOT, Contender
@@ -23,6 +25,9 @@ CHECKED = 300
 _SERVERS = ROOT / "bench" / "servers"
 _LOGS = FOLDER / "logs"
 _PATIENCE_SECONDS = 120
+_LOOK_SECONDS = 0.2
+_AT_REST = 0.25  # of a core: some have workers that look for work
+_MOST_LOOKS = 50
 
 
 class Running:
@@ -109,6 +114,25 @@ class Running:
         self._compare([np.ravel(answer) for answer in answers], f"{CHECKED} rows")
         if self.contender.many:
             self._compare(self._ask(rows, many=True), f"{len(rows)} rows in one call")
+
+    def settle(self) -> None:
+        """Wait until it rests, 10 s at most; it may go on with what its clients gave up."""
+        before = self._spent()
+        for _ in range(_MOST_LOOKS):
+            time.sleep(_LOOK_SECONDS)
+            spent = self._spent()
+            if spent - before < _AT_REST * _LOOK_SECONDS:
+                return
+            before = spent
+
+    def _spent(self) -> float:
+        """Return the processor time of all its processes so far, in s."""
+        first, spent = psutil.Process(self._process.pid), 0.0
+        for process in (first, *first.children(recursive=True)):
+            with suppress(psutil.NoSuchProcess):
+                times = process.cpu_times()
+                spent += times.user + times.system
+        return spent
 
     def _compare(self, answers: Any, asked: str) -> None:
         expected = self.workload.expected[: len(answers)]

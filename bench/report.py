@@ -67,9 +67,8 @@ def render(results: Results, swaps: Swaps | None, versions: list[str]) -> str:
         parts.append("\n".join(f"- Not compared: {' '.join(reason.split())}" for reason in results.refused))
     parts.append(
         f"{', '.join(versions)}; Python {platform.python_version()}, {os.cpu_count()} cores, servers on one, wrk on "
-        "another; medians of rounds that take turns, for the goals at 64 "
-        "clients of turns of a second side by side; 300 answers of each, and 10,000 in one call, were first "
-        "compared with scikit-learn's."
+        "another; medians of rounds that take turns, for the goals at 64 clients of turns of a second side by side; "
+        "300 answers of each, and 10,000 in one call, were first compared with scikit-learn's."
     )
     return "\n\n".join(parts)
 

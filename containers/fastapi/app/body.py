@@ -9,7 +9,7 @@ from fastapi import HTTPException
 from starlette.types import Receive, Scope
 from takehome.rows import RowError
 
-from app.protocol import WHOLE
+from app.protocol import EXCHANGE
 from app.settings import settings
 
 CLOSE = {"Connection": "close"}  # the rest of the body was not read
@@ -52,8 +52,12 @@ async def read(scope: Scope, receive: Receive, room: Room) -> bytes:
         raise HTTPException(415, "Send JSON, with the header Content-Type: application/json.", CLOSE)
     if (length := headers.get(b"content-length", b"0")).isdigit() and int(length[:20]) > settings.most_body_bytes:
         raise _too_large()
-    if scope.get(WHOLE):
-        return await _read_on(receive, room)
+    exchange = scope.get(EXCHANGE)
+    if exchange and (content := exchange.take()) is not None:
+        if len(content) > settings.most_body_bytes:
+            raise _too_large()
+        room.take(len(content))
+        return content
     try:
         async with asyncio.timeout(settings.body_seconds):
             return await _read_on(receive, room)

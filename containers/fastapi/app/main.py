@@ -18,8 +18,9 @@ from app.body import Room, decode, read
 from app.doors import Doors
 from app.figures import figures
 from app.log import PredictionLog
-from app.prediction import Prediction, json_bytes
+from app.prediction import Prediction
 from app.registry import Registry
+from app.reply import json_bytes
 from app.served import Served
 from app.settings import settings
 from app.verdicts import Verdicts

@@ -1,10 +1,9 @@
 """`POST /predict`: rows in, answers out, with as little as can be between the socket and the model.
 
-A plain ASGI application: FastAPI's own way in and out costs as much again as all that happens here.
+FastAPI's own way in and out costs as much again as all that happens here.
 """
 
 import asyncio
-import json
 from functools import lru_cache
 from typing import Any
 
@@ -12,7 +11,7 @@ from fastapi import HTTPException
 from prometheus_client import Counter
 from pydantic import BaseModel, ConfigDict, ValidationError
 from starlette.datastructures import QueryParams
-from starlette.types import Message, Receive, Scope, Send
+from starlette.types import Receive, Scope
 from takehome.rows import Finding, RowError
 from takehome.schema import Row
 
@@ -21,6 +20,7 @@ from app.body import BUSY, Room, decode, read
 from app.job import Job
 from app.log import PredictionLog
 from app.registry import Registry
+from app.reply import Reply, json_bytes
 from app.served import Served
 from app.settings import settings
 
@@ -28,9 +28,7 @@ ROWS = Counter("takehome_rows_total", "Rows answered.", ["version"])
 SEEN = Counter("takehome_rows_seen_before_total", "Rows answered as before, without the model.", ["version"])
 
 SMALL_BODY = 16_000  # bytes that are checked at once; more would keep the event loop from others
-PIECE = 64 << 10  # of an answer, that a client has to read in time
 WATCH_AFTER = 0.5  # seconds; most requests are answered before it would pay to look whether the client is still there
-Headers = list[tuple[bytes, bytes]]
 
 
 class Options(BaseModel):
@@ -43,9 +41,7 @@ class Options(BaseModel):
 
 
 class Prediction:
-    """The application behind `/predict`."""
-
-    path = "/predict"
+    """What is behind `/predict`."""
 
     def __init__(self, registry: Registry, log: PredictionLog) -> None:
         self._registry = registry
@@ -53,24 +49,19 @@ class Prediction:
         self._batcher = Batcher()
         self._room = Room()
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def reply(self, scope: Scope, receive: Receive) -> Reply:
         """Answer one request."""
         try:
             if scope["method"] != "POST":
                 raise HTTPException(405, "Method Not Allowed", {"Allow": "POST"})
-            content, served = await self._predict(scope, receive)
-            status, headers = 200, [(b"x-model-version", served.version.encode())]
+            return await self._predict(scope, receive)
         except HTTPException as error:
-            status, headers = (
-                error.status_code,
-                [(k.lower().encode(), v.encode()) for k, v in (error.headers or {}).items()],
-            )
-            content = json_bytes({"detail": error.detail})
+            headers = [(name.lower().encode(), value.encode()) for name, value in (error.headers or {}).items()]
+            return Reply(error.status_code, headers, json_bytes({"detail": error.detail}))
         except RowError as error:
-            status, headers, content = 422, [], json_bytes({"detail": error.detail})
-        await _send(send, status, headers, content)
+            return Reply(422, [], json_bytes({"detail": error.detail}))
 
-    async def _predict(self, scope: Scope, receive: Receive) -> tuple[bytes, Served]:
+    async def _predict(self, scope: Scope, receive: Receive) -> Reply:
         options = _options(scope["query_string"])
         content = await read(scope, receive, self._room)
         try:
@@ -90,7 +81,7 @@ class Prediction:
             _count(ROWS, served.version).inc(len(rows))
             if options.log:
                 self._log.add((scope["request_id"], served.version, rows, answers, warnings), len(content))
-            return answered, served
+            return Reply(200, [(b"x-model-version", served.version.encode())], answered)
         finally:
             self._room.leave(len(content))
 
@@ -149,24 +140,6 @@ async def _leave(job: Job, receive: Receive) -> None:
         job.finish(HTTPException(503, f"The model did not answer within {settings.answer_seconds:g} s.", BUSY))
 
 
-async def _send(send: Send, status: int, headers: Headers, content: bytes) -> None:
-    """Send an answer; a client that doesn't read it in time is left, and its connection closed."""
-    length = (b"content-length", b"%d" % len(content))
-    headers += [(b"content-type", b"application/json"), length]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    if len(content) <= PIECE:
-        return await send({"type": "http.response.body", "body": content})
-    for first in range(0, len(content), PIECE):
-        more = first + PIECE < len(content)
-        piece: Message = {"type": "http.response.body", "body": content[first : first + PIECE], "more_body": more}
-        try:
-            async with asyncio.timeout(settings.body_seconds):
-                await send(piece)
-        except TimeoutError:
-            return None
-    return None
-
-
 @lru_cache(256)
 def _options(query: bytes) -> Options:
     """Read the query.
@@ -186,9 +159,3 @@ def _options(query: bytes) -> Options:
 @lru_cache(64)
 def _count(counter: Counter, version: str) -> Any:
     return counter.labels(version)
-
-
-def json_bytes(content: Any) -> bytes:
-    """Return JSON; NaN and infinity are errors here, half a surrogate pair goes out escaped."""
-    text = json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    return text.encode("utf-8", "backslashreplace")

@@ -1,18 +1,20 @@
 """HTTP as uvicorn speaks it, with two changes.
 
-The head of a request has bounds: without them one client could send it for ever. The head of an answer goes out with
-the body: to write one after the other takes a tenth of the time that a small answer takes.
+The head of a request has bounds: without them one client could send it for ever. A request that is here as a whole can
+be taken, and answered, in one go.
 """
 
 import asyncio
 from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from app.settings import settings
 
 MOST_HEAD_BYTES = 64 << 10
-WHOLE = "takehome.whole"  # in the scope of a request that has come to its end: nothing needs to be waited for
+EXCHANGE = "takehome.exchange"  # in the scope of a request
+CLOSE = (b"connection", b"close")
+Headers = list[tuple[bytes, bytes]]
 
 
 class Protocol(HttpToolsProtocol):
@@ -45,15 +47,10 @@ class Protocol(HttpToolsProtocol):
         self._wait()
 
     def on_headers_complete(self) -> None:
-        """Join the answer to a POST; to a HEAD there is no body."""
+        """Give a POST a shorter way than ASGI's, unless each is to be told in the log."""
         super().on_headers_complete()
-        if self.cycle is not None and self.cycle.scope["method"] == "POST":
-            self.cycle.transport = Joined(self.cycle)  # type: ignore[assignment]
-
-    def on_message_complete(self) -> None:
-        """Tell that the body is there."""
-        super().on_message_complete()
-        self.cycle.scope[WHOLE] = True  # type: ignore[literal-required]
+        if self.cycle is not None and self.cycle.scope["method"] == "POST" and not self.access_log:
+            self.cycle.scope[EXCHANGE] = Exchange(self.cycle)  # type: ignore[literal-required]
 
     def _wait(self) -> None:
         if self._deadline is None:
@@ -65,26 +62,34 @@ class Protocol(HttpToolsProtocol):
             self._deadline, self._head_bytes = None, 0
 
 
-class Joined:
-    """The transport of one answer, which keeps the head until the body follows."""
+class Exchange:
+    """A request and its answer without ASGI's messages, each of which costs as much as to read the row."""
 
     def __init__(self, cycle: RequestResponseCycle) -> None:
-        self._cycle, self._transport = cycle, cycle.transport
-        self._head: bytes | None = None
-        self.is_closing = self._transport.is_closing
+        self._cycle = cycle
 
-    def write(self, data: bytes) -> None:
-        """Write, or keep: before the answer `100 Continue` may come, then its head, then its body or a part of it."""
-        if self._head is None and self._cycle.response_started:
-            self._head = data
-        elif self._head:
-            self._transport.writelines((self._head, data))
-            self._head = b""
-        else:
-            self._transport.write(data)
+    def take(self) -> bytes | None:
+        """Return the body, if all of it is here and none was received."""
+        cycle = self._cycle
+        if cycle.more_body or cycle.waiting_for_100_continue:
+            return None
+        content, cycle.body = bytes(cycle.body), bytearray()
+        return content
 
-    def close(self) -> None:
-        """Close the connection, with nothing kept back."""
-        if self._head:
-            self._transport.write(self._head)
-        self._transport.close()
+    def answer(self, status: int, headers: Headers, content: bytes) -> bool:
+        """Write a whole answer at once, or tell that its client has to be waited for."""
+        cycle = self._cycle
+        if cycle.flow.write_paused or cycle.disconnected:
+            return False
+        cycle.keep_alive = cycle.keep_alive and CLOSE not in headers
+        closing = () if cycle.keep_alive or CLOSE in headers else (CLOSE,)
+        head = [b"%b: %b\r\n" % each for each in (*cycle.default_headers, *headers, *closing)]
+        cycle.response_started = cycle.response_complete = True
+        cycle.transport.write(b"".join((STATUS_LINE[status], *head, b"\r\n", content)))
+        cycle.message_event.set()
+        if not cycle.keep_alive:
+            cycle.transport.close()
+        # A circle of references would be left to the garbage collector, which takes 20 ms for some thousand of them.
+        del cycle.scope[EXCHANGE]  # type: ignore[misc]
+        cycle.on_response()
+        return True

@@ -1,0 +1,44 @@
+"""An answer on its way out."""
+
+import asyncio
+import json
+from typing import Any, NamedTuple
+
+from starlette.types import Message, Scope, Send
+
+from app.protocol import EXCHANGE, Headers
+from app.settings import settings
+
+PIECE = 64 << 10  # of an answer, that a client has to read in time
+
+
+class Reply(NamedTuple):
+    """An answer in JSON; its length and type are added when it is sent."""
+
+    status: int
+    headers: Headers
+    content: bytes
+
+
+async def send_reply(scope: Scope, send: Send, reply: Reply) -> None:
+    """Send an answer; a client that doesn't read it in time is left, and its connection closed."""
+    status, headers, content = reply
+    headers += [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(content))]
+    exchange = scope.get(EXCHANGE)
+    if exchange and len(content) <= PIECE and exchange.answer(status, headers, content):
+        return
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    for first in range(0, len(content), PIECE):
+        more = first + PIECE < len(content)
+        piece: Message = {"type": "http.response.body", "body": content[first : first + PIECE], "more_body": more}
+        try:
+            async with asyncio.timeout(settings.body_seconds):
+                await send(piece)
+        except TimeoutError:
+            return
+
+
+def json_bytes(content: Any) -> bytes:
+    """Return JSON; NaN and infinity are errors here, half a surrogate pair goes out escaped."""
+    text = json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return text.encode("utf-8", "backslashreplace")

@@ -4,6 +4,7 @@ import asyncio
 import http.client
 import json
 import os
+import re
 import resource
 import shutil
 import socket
@@ -277,6 +278,17 @@ def test_health_answers_while_a_model_that_turned_slow_predicts(tmp_path: Path, 
         assert slow.result().status_code == 200
 
 
+def test_rows_that_wait_are_predicted_together(tmp_path: Path, free_port: Callable[[], int]) -> None:
+    naps(tmp_path)
+    with running(tmp_path, free_port(), ANSWER_CACHE="0") as (url, _), ThreadPoolExecutor(1) as client:
+        slow = client.submit(httpx.post, f"{url}/predict", json={"seconds": 1}, timeout=PATIENCE)
+        time.sleep(0.3)
+        assert {answer.status_code for answer in together(url, [{"seconds": 0}] * 40)} == {200}
+        assert slow.result().status_code == 200
+        assert figure(url, "takehome_batch_rows_sum") == 41
+        assert figure(url, "takehome_batch_rows_count") < 10
+
+
 def test_an_estimator_may_run_an_event_loop_of_its_own(tmp_path: Path, free_port: Callable[[], int]) -> None:
     waits = FunctionTransformer(lambda X: asyncio.run(asyncio.sleep(0, X)))
     save(tmp_path, 3.0, make_pipeline(waits, LinearRegression(fit_intercept=False)))
@@ -284,6 +296,20 @@ def test_an_estimator_may_run_an_event_loop_of_its_own(tmp_path: Path, free_port
         for _ in range(3):
             answers = together(url, [{"x": float(i)} for i in range(20)])
             assert [answer.json()["prediction"] for answer in answers] == pytest.approx([3.0 * i for i in range(20)])
+
+
+def test_requests_sent_without_waiting_are_answered_in_turn(api: str, models: tuple[Path, dict]) -> None:
+    slope = models[1][str(Store(models[0]).current())]
+    bodies = [b'{"x":%d}' % x for x in (1, 2, 3)]
+    sent = b"".join(head("/predict", len(body)) + body for body in bodies)
+    last = head("/predict", 7).replace(b"Host", b"Connection: close\r\nHost") + b'{"x":4}'
+    with closing(socket.create_connection(("127.0.0.1", int(api.rpartition(":")[2])), timeout=PATIENCE)) as client:
+        client.sendall(sent + last)
+        with client.makefile("rb") as stream:
+            answers = stream.read()
+    found = re.findall(rb'"prediction":([0-9.]+)', answers)
+    assert [float(each) for each in found] == pytest.approx([slope * x for x in (1, 2, 3, 4)])
+    assert answers.lower().count(b"connection: close") == 1
 
 
 def head(path: str, length: int, method: str = "POST") -> bytes:

@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 from fastapi import HTTPException
+from prometheus_client import Histogram
 from takehome.rows import Finding, RowError
 from takehome.schema import Row
 
@@ -19,6 +20,10 @@ from app.job import Job
 from app.served import Served
 from app.settings import settings
 from app.texts import Text
+
+TOGETHER = Histogram(
+    "takehome_batch_rows", "Rows predicted together.", buckets=(1, 4, 16, 64, 256, 1_000, 4_000, 10_000)
+)
 
 MOST_ROWS = 10_000  # in a batch
 MOST_ROWS_HERE = 256  # in one on the event loop
@@ -129,6 +134,7 @@ class Batcher:
         if rows <= MOST_ROWS_HERE:
             served.quick = served.here and max(work, seconds / 10) < MOMENT
         self._patience = min(seconds / 4, MOST_PATIENCE)
+        TOGETHER.observe(rows)
         if seconds > SECONDS:
             self._most = max(LEAST_ROWS, min(self._most, rows) // 2)
         elif rows >= self._most:

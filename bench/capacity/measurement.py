@@ -26,6 +26,7 @@ from bench.race import repeated
 from bench.running import Running
 from bench.workload import Workload
 
+FEW = 8  # clients
 SHARES = (0.3, 0.6, 0.9)  # of the most that it answers
 _SIGMAS = 2.326  # from the middle of a normal distribution to where 99 % are below
 _STORED = "SELECT pg_total_relation_size('predictions')::float8 / greatest(count(*), 1) FROM predictions"
@@ -76,6 +77,15 @@ class Round:
 
 
 @dataclass(frozen=True)
+class Each:
+    """A request under load: its processor time, what threads have of it, in seconds, and its part of a batch."""
+
+    whole: float
+    threads: float
+    batches: float
+
+
+@dataclass(frozen=True)
 class Measurement:
     """How long everything is measured, with how many clients, and where it is told."""
 
@@ -119,26 +129,23 @@ class Measurement:
         return given, before + _times(self.seconds / 2)
 
     def _costs(self, running: Running) -> Costs:
-        """Take a batch's cost from two loads: alone, a request pays for a whole batch; among many for hardly any."""
+        """Take a batch's cost from two loads: among few a request pays for a large part of one, among many for less."""
         sizes, seconds = np.array(_batches(running), dtype=float).T
         row = max(0.0, float(np.polyfit(sizes, seconds, 1)[0]))
-        (alone, _, one), (among, threads, _) = (
-            self._each(running, clients, "?log=false") for clients in (1, self.clients)
-        )
-        logged, of_threads, _ = self._each(running, self.clients)
-        write = max(0.0, of_threads - threads)
-        log = max(0.0, logged - write - among)
-        spread = math.log(one.p99 / one.p50) / _SIGMAS
-        together = self.clients / 2  # in a batch or waiting for the next; of a batch's cost each pays next to nothing
-        batch = max(0.0, (alone - among) / (1 - 1 / together))
-        return Costs(max(0.0, alone - batch - row), batch, row, log, write, spread)
+        lone = self._ask(running, 1, query="?log=false")
+        few, many = (self._each(running, clients, "?log=false") for clients in (FEW, self.clients))
+        logged = self._each(running, self.clients)
+        write = max(0.0, logged.threads - many.threads)
+        log = max(0.0, logged.whole - write - many.whole)
+        spread = math.log(lone.p99 / lone.p50) / _SIGMAS
+        batch = max(0.0, (few.whole - many.whole) / (few.batches - many.batches))
+        return Costs(max(0.0, many.whole - batch * many.batches - row), batch, row, log, write, spread)
 
-    def _each(self, running: Running, clients: int, query: str = "") -> tuple[float, float, Sample]:
-        """Return the processor time of a request, what threads have of it, in seconds, and what the clients saw."""
-        before = _spent(running)
+    def _each(self, running: Running, clients: int, query: str = "") -> Each:
+        before = _spent(running), _predicted(running)
         sample = self._ask(running, clients, query=query)
-        whole, threads = (_spent(running) - before) / sample.answers
-        return whole, threads, sample
+        whole, threads = (_spent(running) - before[0]) / sample.answers
+        return Each(whole, threads, (_predicted(running) - before[1]) / sample.answers)
 
     def _ask(self, running: Running, clients: int, rest: float = 0, query: str = "") -> Sample:
         sample = self.load.run(running.url() + query, running.bodies(), clients, self.seconds, rest)
@@ -166,6 +173,13 @@ def _spent(running: Running) -> np.ndarray:
     """Return the processor time of a process until now, and that of its threads but the first, in seconds."""
     times = {one.id: one.user_time + one.system_time for one in psutil.Process(running.pid).threads()}
     return np.array([sum(times.values()), sum(times.values()) - times[running.pid]])
+
+
+def _predicted(running: Running) -> float:
+    """Return how many batches it has predicted."""
+    with urllib.request.urlopen(running.url().replace("/predict", "/metrics"), timeout=60) as reply:
+        lines = reply.read().decode().splitlines()
+    return next(float(line.split()[1]) for line in lines if line.startswith("takehome_batch_rows_count"))
 
 
 def _batches(running: Running) -> list:

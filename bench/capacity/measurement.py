@@ -9,7 +9,7 @@ import time
 import urllib.request
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from statistics import fmean
 from typing import Any
@@ -107,6 +107,8 @@ class Measurement:
         others = psutil.cpu_percent(1) / 100
         costs, times = self._paced(partial(self._costs, running))
         usual = fmean(times)
+        uneven = _spread(*np.percentile(times, [50, 99]))  # the core's own, which the pace of each check has already
+        costs = replace(costs, spread=math.sqrt(max(0.0, costs.spread**2 - uneven**2)))
         _settle(where)
         self.tell(f"{name}: the most that it answers, and its log")
         maximum, database_seconds = self._logged(running, where)
@@ -137,9 +139,10 @@ class Measurement:
         logged = self._each(running, self.clients)
         write = max(0.0, logged.threads - many.threads)
         log = max(0.0, logged.whole - write - many.whole)
-        spread = math.log(lone.p99 / lone.p50) / _SIGMAS
         batch = max(0.0, (few.whole - many.whole) / (few.batches - many.batches))
-        return Costs(max(0.0, many.whole - batch * many.batches - row), batch, row, log, write, spread)
+        return Costs(
+            max(0.0, many.whole - batch * many.batches - row), batch, row, log, write, _spread(lone.p50, lone.p99)
+        )
 
     def _each(self, running: Running, clients: int, query: str = "") -> Each:
         before = _spent(running), _predicted(running)
@@ -161,6 +164,11 @@ class Measurement:
         if not written:
             raise TakehomeError("No prediction came into the log of PostgreSQL. See .bench/logs.")
         return sample, (spent(where) - seconds) / written
+
+
+def _spread(p50: float, p99: float) -> float:
+    """Return the standard deviation of the logarithm of times with these percentiles."""
+    return math.log(p99 / p50) / _SIGMAS
 
 
 def _times(seconds: float) -> tuple[float, ...]:

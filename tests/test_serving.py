@@ -356,6 +356,73 @@ def test_a_head_that_does_not_end_is_cut_off(api: str) -> None:
         assert [client.recv(1000) for client in slow] == [b"", b"", b""], "closed without a word"
 
 
+@pytest.fixture
+def client(api: str) -> Iterator[socket.socket]:
+    """Give a connection that has room for little that is not read."""
+    with closing(socket.socket()) as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.settimeout(PATIENCE)
+        client.connect(("127.0.0.1", int(api.rpartition(":")[2])))
+        yield client
+
+
+def test_a_head_that_begins_behind_a_large_body_is_not_too_large(client: socket.socket) -> None:
+    body = b'{"x":1}'
+    first, second = (head("/predict", len(sent)) + sent for sent in (body.ljust(66_000), body))
+    client.sendall(first + second[:1])
+    time.sleep(0.2)
+    client.sendall(second[1:])
+    for _ in range(2):
+        answer = http.client.HTTPResponse(client, method="POST")
+        answer.begin()
+        assert (answer.status, "prediction" in json.loads(answer.read())) == (200, True)
+
+
+@pytest.mark.parametrize(
+    ("request_", "then"),
+    [(head("/predict?no=1", 7), b"{"), (head("/predict", 7) + b'{"x":1}', b"\r\n")],
+    ids=["the rest of a body", "an empty line"],
+)
+def test_what_belongs_to_no_request_keeps_no_connection(client: socket.socket, request_: bytes, then: bytes) -> None:
+    client.sendall(request_)
+    assert client.recv(10_000).startswith((b"HTTP/1.1 422 ", b"HTTP/1.1 200 "))
+    client.sendall(then)
+    assert client.recv(10_000) == b"", "closed without a word"
+
+
+def test_lines_after_a_chunked_body_mean_nothing_and_end(client: socket.socket) -> None:
+    client.sendall(head("/predict", -1) + b'7\r\n{"x":1}\r\n0\r\nHost: evil\r\nX-Request-ID: mine\r\n\r\n')
+    answer = client.recv(10_000)
+    assert answer.startswith(b"HTTP/1.1 200 ") and b"mine" not in answer
+    client.sendall(head("/predict", -1) + b'7\r\n{"x":1}\r\n0\r\n')
+    with pytest.raises(ConnectionError):
+        while True:
+            client.sendall(b"a: b\r\n" * 1_000)
+
+
+def test_a_client_that_does_not_read_is_left(client: socket.socket) -> None:
+    body = json.dumps([{"x": 1.0}] * 1_000).encode()
+    client.sendall((head("/predict", len(body)) + body) * 3)
+    client.settimeout(1)
+    with suppress(TimeoutError):
+        while True:
+            client.sendall(head("/predict", len(body)) + body)
+    time.sleep(8)
+    with pytest.raises(ConnectionError):
+        while client.recv(1 << 20):
+            pass
+
+
+def test_requests_that_wait_for_their_turn_are_not_read_without_end(client: socket.socket) -> None:
+    client.settimeout(2)
+    request, sent = head("/predict", 7) + b'{"x":1}', 0
+    request = request.replace(b"Host", b"X-Pad: %b\r\nHost" % b"x".ljust(256 - len(request) - 9, b"x")) * 128
+    with suppress(TimeoutError, ConnectionError):
+        while sent < 50e6:
+            sent += client.send(request)
+    assert sent < 20e6, "some of it waits in the system's own buffers"
+
+
 def test_too_many_rows_are_refused_and_many_keep_nobody_waiting(api: str, models: tuple[Path, dict]) -> None:
     folder, slopes = models
     refused = httpx.post(f"{api}/predict", json=[{"x": 1.0}] * 20_001)

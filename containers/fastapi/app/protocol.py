@@ -1,7 +1,8 @@
 """HTTP as uvicorn speaks it, with two changes.
 
-The head of a request has bounds: without them one client could send it for ever. A request that is here as a whole can
-be taken, and answered, in one go.
+What one connection may send has bounds: the head of a request, requests that wait for the answers before theirs, and
+what belongs to no request; without them one client could send for ever. A request that is here as a whole can be taken,
+and answered, in one go.
 """
 
 import asyncio
@@ -18,11 +19,12 @@ Headers = list[tuple[bytes, bytes]]
 
 
 class Protocol(HttpToolsProtocol):
-    """Closes a connection whose next head is too large, or was begun and not ended in time."""
+    """Closes a connection whose next request does not come in time, or has too large a head."""
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
         self._head_bytes = 0
+        self._ended = False  # a request, in the data received last
         self._deadline: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -37,14 +39,31 @@ class Protocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Go on waiting for a head, or stop."""
+        self._ended = False
         super().data_received(data)
-        if self.scope is not None and "path" in self.scope:
-            self._stop_waiting()
-            return
-        self._head_bytes += len(data)
-        if self._head_bytes > MOST_HEAD_BYTES:
-            self.send_400_response("The head of the request is too large.")
-        self._wait()
+        if self.scope is None or "path" not in self.scope:
+            self._head_bytes = 0 if self._ended else self._head_bytes + len(data)
+            if self._head_bytes > MOST_HEAD_BYTES:
+                self.send_400_response("The head of the request is too large.")
+        elif self.cycle is None or not self.cycle.response_complete:
+            return self._stop_waiting()
+        return self._wait()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a line of the head; those after a body have no meaning here, and no end."""
+        if "path" not in self.scope:
+            super().on_header(name, value)
+
+    def on_message_complete(self) -> None:
+        """Know that what comes next is another request."""
+        super().on_message_complete()
+        self._ended = True
+
+    def on_response_complete(self) -> None:
+        """Read no more while requests wait for their turn; uvicorn would, after each answer."""
+        super().on_response_complete()
+        if self.pipeline:
+            self.flow.pause_reading()
 
     def on_headers_complete(self) -> None:
         """Give a POST a shorter way than ASGI's, unless each is to be told in the log."""
@@ -93,3 +112,8 @@ class Exchange:
         del cycle.scope[EXCHANGE]  # type: ignore[misc]
         cycle.on_response()
         return True
+
+    def abandon(self) -> None:
+        """Close the connection of a client that does not read, whatever it was not sent."""
+        self._cycle.disconnected = True
+        self._cycle.transport.abort()

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from starlette.types import Message, Scope, Send
@@ -27,15 +28,21 @@ async def send_reply(scope: Scope, send: Send, reply: Reply) -> None:
     exchange = scope.get(EXCHANGE)
     if exchange and len(content) <= PIECE and exchange.answer(status, headers, content):
         return
-    await send({"type": "http.response.start", "status": status, "headers": headers})
+    try:
+        for message in _messages(reply):
+            async with asyncio.timeout(settings.body_seconds):
+                await send(message)
+    except TimeoutError:
+        if exchange:
+            exchange.abandon()
+
+
+def _messages(reply: Reply) -> Iterator[Message]:
+    status, headers, content = reply
+    yield {"type": "http.response.start", "status": status, "headers": headers}
     for first in range(0, len(content), PIECE):
         more = first + PIECE < len(content)
-        piece: Message = {"type": "http.response.body", "body": content[first : first + PIECE], "more_body": more}
-        try:
-            async with asyncio.timeout(settings.body_seconds):
-                await send(piece)
-        except TimeoutError:
-            return
+        yield {"type": "http.response.body", "body": content[first : first + PIECE], "more_body": more}
 
 
 def json_bytes(content: Any) -> bytes:

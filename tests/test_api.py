@@ -18,6 +18,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx
 import joblib
 import numpy as np
 import pandas as pd
@@ -425,6 +426,13 @@ def test_row_that_the_estimator_fails_on_is_named(tmp_path: Path, free_port: Cal
 
 
 # Doors
+
+
+def test_foreign_origin_behind_an_own_one_reaches_nothing(api: str) -> None:
+    own = api.replace("127.0.0.1", "localhost")
+    headers = [("Host", own.removeprefix("http://")), ("Origin", own), ("Origin", "http://evil.example")]
+    assert httpx.post(f"{api}/predict", json={}, headers=headers).status_code == 403
+    assert httpx.post(f"{api}/predict", json={}, headers=headers[:2]).status_code == 422
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])

@@ -79,7 +79,7 @@ class Doors:
 
 
 class Caller(NamedTuple):
-    """What the head of a request says of who sent it: each `Host`, the first `Origin` and the first id, if any."""
+    """What the head of a request says of who sent it: each `Host`, every `Origin`, the first id."""
 
     hosts: tuple[bytes, ...]
     origin: bytes | None
@@ -93,7 +93,7 @@ class Caller(NamedTuple):
             if name in found:
                 found[name].append(value)
         hosts, origins, ids = found.values()
-        return cls(tuple(hosts), origins[0] if origins else None, ids[0] if ids else b"")
+        return cls(tuple(hosts), b", ".join(origins) if origins else None, ids[0] if ids else b"")
 
 
 @lru_cache(1024)

@@ -249,7 +249,9 @@ def test_both_workers_log(models: Path, server: Server, free_port: Callable[[], 
     api, sent = Api(models, free_port(), server.port, WEB_CONCURRENCY="2"), set[str]()
 
     def ask(_: int) -> str:
-        return requests.post(f"{api.url}/predict", json=ROW, timeout=PATIENCE).headers["X-Request-ID"]
+        reply = requests.post(f"{api.url}/predict", json=ROW, timeout=PATIENCE)
+        assert reply.status_code == 200, reply.text
+        return reply.headers["X-Request-ID"]
 
     def workers() -> int:
         return len({request_id[:16] for request_id in sent})  # each begins its numbers with a text of its own

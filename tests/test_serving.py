@@ -19,6 +19,7 @@ from typing import Any
 import httpx
 import numpy as np
 import pandas as pd
+import psutil
 import pytest
 import takehome
 from serving import Load, choose, figure, running, save
@@ -180,6 +181,24 @@ def test_two_workers_agree_and_are_counted_together(harmed: tuple[Path, dict], f
             print(f"both workers agreed {time.monotonic() - began:.1f} s after the first")
         load.check()
         assert figure(url, "takehome_rows_total") == sum(load.count.values())
+
+
+@pytest.mark.slow
+def test_a_worker_that_was_killed_comes_back_with_its_model(
+    models: tuple[Path, dict], free_port: Callable[[], int]
+) -> None:
+    def worker(url: str) -> str:
+        answer = httpx.post(f"{url}/predict", json={"x": 1.0}, timeout=PATIENCE)  # on a connection of its own
+        assert answer.status_code == 200, answer.text
+        return answer.headers["X-Request-ID"][:16]  # each begins its numbers with a text of its own
+
+    with running(models[0], free_port(), WEB_CONCURRENCY="2") as (url, process):
+        met: set[str] = set()
+        eventually(lambda: met.add(worker(url)) or len(met) == 2)
+        listening = [child for child in psutil.Process(process.pid).children() if child.net_connections("tcp")]
+        listening[0].kill()
+        listening[0].wait()
+        eventually(lambda: met.add(worker(url)) or len(met) == 3)
 
 
 # Rows together, and apart

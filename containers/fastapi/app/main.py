@@ -10,6 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import RedirectResponse, Response
 from fastapi_offline import FastAPIOffline
 from pydantic import BaseModel, ConfigDict, ValidationError
+from takehome.proof.proof import SECONDS as PROOF_SECONDS
 from takehome.rows import RowError
 from takehome.settings import open_store
 
@@ -36,6 +37,8 @@ async def _lifespan(_: Any) -> AsyncIterator[None]:
     await predictions.start()
     registry.on_swap = lambda served: predictions.describe(served.model.metadata)
     watching = asyncio.create_task(registry.watch())
+    if settings.web_concurrency > 1:  # until it has looked for a model, the other workers answer
+        await asyncio.wait([asyncio.create_task(registry.looked.wait())], timeout=PROOF_SECONDS)
     yield
     watching.cancel()
     await predictions.stop()

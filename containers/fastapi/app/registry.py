@@ -45,6 +45,7 @@ class Registry:
     def __init__(self, store: Store, verdicts: Verdicts) -> None:
         self.served: Served | None = None
         self.refused: Refusal | None = None
+        self.looked = asyncio.Event()  # once: what was current at the start is served, or refused
         self.store = store
         self.on_swap: Callable[[Served], None] = lambda _: None
         self._tried: Stamp | None = None
@@ -82,6 +83,7 @@ class Registry:
             self._follower.start()
         while True:
             await self._follow()
+            self.looked.set()
             await asyncio.sleep(POLL_SECONDS)
 
     async def _follow(self) -> None:

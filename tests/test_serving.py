@@ -419,6 +419,15 @@ def test_lines_after_a_chunked_body_mean_nothing_and_end(client: socket.socket) 
             client.sendall(b"a: b\r\n" * 1_000)
 
 
+def test_a_body_is_not_lost_to_an_upgrade(client: socket.socket) -> None:
+    upgrade = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAoAAAAAIAAAAA\r\n\r\n"
+    for method, path, body, status in (("GET", "/ready", b"", b"200"), ("POST", "/predict", b'{"x":1}', b"400")):
+        client.sendall(head(path, len(body), method).replace(b"\r\n\r\n", b"\r\n" + upgrade) + body)
+        answer = client.recv(10_000)
+        assert answer.startswith(b"HTTP/1.1 %b " % status), answer
+    assert b"without the header Upgrade" in answer
+
+
 def test_a_client_that_does_not_read_is_left(client: socket.socket) -> None:
     body = json.dumps([{"x": 1.0}] * 1_000).encode()
     client.sendall((head("/predict", len(body)) + body) * 3)

@@ -67,6 +67,9 @@ class Protocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """Give a POST a shorter way than ASGI's, unless each is to be told in the log."""
+        if self.parser.should_upgrade() and _has_body(dict(self.headers)):  # which the parser would lose
+            self.send_400_response("Send the request without the header Upgrade: here is HTTP/1.1 only.")
+            return
         super().on_headers_complete()
         if self.cycle is not None and self.cycle.scope["method"] == "POST" and not self.access_log:
             self.cycle.scope[EXCHANGE] = Exchange(self.cycle)  # type: ignore[literal-required]
@@ -79,6 +82,10 @@ class Protocol(HttpToolsProtocol):
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline, self._head_bytes = None, 0
+
+
+def _has_body(headers: dict[bytes, bytes]) -> bool:
+    return b"transfer-encoding" in headers or headers.get(b"content-length", b"0") != b"0"
 
 
 class Exchange:

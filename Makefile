@@ -35,6 +35,9 @@ local: .venv/.ready ## Start the same four services without Docker
 IN_CONTAINERS := $(addprefix tests/test_,containers.py review.py cluster.py devcontainer.py)
 ALONE := $(addprefix tests/test_,public.py stack.py)
 
+# Threads of several tests on the same cores wait for each other spinning, ten times as long as one would take alone.
+test: export OMP_NUM_THREADS = 1
+test: export OPENBLAS_NUM_THREADS = 1
 test: .venv/.tests ## Run every test; without Docker or a browser some are skipped
 	$(BIN)/pytest tests -n 3 --dist loadfile $(addprefix --ignore=,$(IN_CONTAINERS) $(ALONE))
 	$(BIN)/pytest $(IN_CONTAINERS) -n 3 --dist loadfile

@@ -15,6 +15,7 @@ from typing import IO, Any
 import httpx
 import numpy as np
 import pandas as pd
+import psutil
 import takehome
 from sklearn.linear_model import LinearRegression
 from waiting import PATIENCE, eventually
@@ -38,6 +39,11 @@ def running(
             process.send_signal(signal.SIGCONT)
             process.terminate()
             process.wait(15)
+
+
+def workers(api: subprocess.Popen) -> list[psutil.Process]:
+    """Return the processes that answer for an API that has several."""
+    return [child for child in psutil.Process(api.pid).children() if child.net_connections("tcp")]
 
 
 def save(folder: Path | str, slope: float, estimator: Any = None) -> str:

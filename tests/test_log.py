@@ -22,6 +22,7 @@ import pytest
 import requests
 import takehome
 from psycopg2 import errors
+from serving import workers
 from sklearn.dummy import DummyClassifier
 from takehome import TakehomeError
 from takehome.database import load_static
@@ -263,6 +264,17 @@ def test_both_workers_log(models: Path, server: Server, free_port: Callable[[], 
     api.process.wait(10)
     kept = server.ask("SELECT count(*) FROM predictions WHERE request_id = ANY(%s)", list(sent))
     assert kept == [(len(sent),)]
+
+
+def test_rows_of_a_worker_that_was_killed_wait_no_longer(models: Path, free_port: Callable[[], int]) -> None:
+    api = Api(models, free_port(), free_port(), WEB_CONCURRENCY="2")
+    api.predict([ROW] * 5)
+    assert api.counts()["buffered"] == 5
+    for worker in workers(api.process):
+        worker.kill()
+    eventually(lambda: api.counts()["buffered"] == 0)
+    api.process.terminate()
+    api.process.wait(10)
 
 
 # What befalls PostgreSQL

@@ -19,10 +19,9 @@ from typing import Any
 import httpx
 import numpy as np
 import pandas as pd
-import psutil
 import pytest
 import takehome
-from serving import Load, choose, figure, running, save
+from serving import Load, choose, figure, running, save, workers
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LinearRegression
 from sklearn.pipeline import make_pipeline
@@ -195,9 +194,9 @@ def test_a_worker_that_was_killed_comes_back_with_its_model(
     with running(models[0], free_port(), WEB_CONCURRENCY="2") as (url, process):
         met: set[str] = set()
         eventually(lambda: met.add(worker(url)) or len(met) == 2)
-        listening = [child for child in psutil.Process(process.pid).children() if child.net_connections("tcp")]
-        listening[0].kill()
-        listening[0].wait()
+        killed = workers(process)[0]
+        killed.kill()
+        killed.wait()
         eventually(lambda: met.add(worker(url)) or len(met) == 3)
 
 

@@ -100,6 +100,7 @@ class Measurement:
             where = stack.enter_context(database())
             running = stack.enter_context(Running(ours("with the log", PREDICTION_LOG="on", **where), workload))
             running.prove()
+            _settle(where)
             return [self._round(f"round {i + 1} of {number}", running, where) for i in range(number)]
 
     def _round(self, name: str, running: Running, where: dict[str, str]) -> Round:

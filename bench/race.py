@@ -148,10 +148,12 @@ def _timed(call: Callable[[], None], seconds: float) -> Sample:
     return Sample(answers=len(times), seconds=sum(times), p50=float(half), p99=float(most), errors=0)
 
 
-def repeated(call: Callable[[], object], seconds: float) -> list[float]:
-    """Call over and over for so many seconds; return how long each call took, in s."""
+def repeated(call: Callable[[], object], seconds: float, nap: float = 0) -> list[float]:
+    """Call over and over for so many seconds, sleep after each call; return how long each took, in s."""
     times, end = [], time.perf_counter() + seconds
     while (began := time.perf_counter()) < end:
         call()
         times.append(time.perf_counter() - began)
+        if nap:
+            time.sleep(nap)
     return times

@@ -12,7 +12,6 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import partial
 from statistics import fmean
-from typing import Any
 
 import numpy as np
 import psutil
@@ -106,7 +105,9 @@ class Measurement:
     def _round(self, name: str, running: Running, where: dict[str, str]) -> Round:
         self.tell(f"{name}: what a request costs")
         others = psutil.cpu_percent(1) / 100
-        costs, times = self._paced(partial(self._costs, running))
+        times = _times(self.seconds / 2)
+        costs = self._costs(running)
+        times += _times(self.seconds / 2)  # its speed may change
         usual = fmean(times)
         uneven = _spread(*np.percentile(times, [50, 99]))  # the core's own, which the pace of each check has already
         costs = replace(costs, spread=math.sqrt(max(0.0, costs.spread**2 - uneven**2)))
@@ -117,19 +118,15 @@ class Measurement:
         for share in SHARES:
             self.tell(f"{name}: {100 * share:.0f} % of {maximum.rate:,.0f} requests/s")
             rest = self.clients / (share * maximum.rate)
-            sample, times = self._paced(partial(self._ask, running, self.clients, rest))
-            checks.append(Check(rest, sample, Pace(times, usual)))
+            before = _predicted(running)
+            sample = self._ask(running, self.clients, rest)
+            busy = sample.rate * costs.each(sample.answers / (_predicted(running) - before))
+            checks.append(Check(rest, sample, Pace(_times(self.seconds, usual * max(0.0, 1 / busy - 1)), usual)))
             _settle(where)
         server = psutil.Process(running.pid)
         memory = float(sum(one.memory_full_info().uss for one in (server, *server.children(recursive=True))))
         footprint = Footprint(memory, ask(where, _STORED), database_seconds, _sent(running))
         return Round(others, costs, maximum, checks, footprint)
-
-    def _paced(self, work: Callable[[], Any]) -> tuple[Any, tuple[float, ...]]:
-        """Return what work gives, and how fast the server's core was before and after: its speed may change."""
-        before = _times(self.seconds / 2)
-        given = work()
-        return given, before + _times(self.seconds / 2)
 
     def _costs(self, running: Running) -> Costs:
         """Take a batch's cost from two loads: among few a request pays for a large part of one, among many for less."""
@@ -172,10 +169,13 @@ def _spread(p50: float, p99: float) -> float:
     return math.log(p99 / p50) / _SIGMAS
 
 
-def _times(seconds: float) -> tuple[float, ...]:
-    """Let the server's core do the same few milliseconds of work over and over; return how long it took each time."""
+def _times(seconds: float, nap: float = 0) -> tuple[float, ...]:
+    """Let the server's core do the same few milliseconds of work over and over; return how long it took each time.
+
+    With naps between, as a load leaves them: a core that rests now and then may be half as fast as one that never does.
+    """
     with on_core(SERVER_CORE):
-        return tuple(repeated(partial(sum, range(100_000)), seconds))
+        return tuple(repeated(partial(sum, range(100_000)), seconds, nap))
 
 
 def _spent(running: Running) -> np.ndarray:

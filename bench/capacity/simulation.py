@@ -31,6 +31,10 @@ class Costs:
     write: float = 0
     spread: float = 0
 
+    def each(self, rows: float) -> float:
+        """Return what a request takes whose batch has so many rows, in seconds."""
+        return self.request + self.batch / rows + self.row + self.log + self.write
+
 
 @dataclass(frozen=True)
 class Pace:

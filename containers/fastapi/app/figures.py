@@ -24,6 +24,6 @@ def _forget_killed(folder: str) -> None:
         worker = int(file.stem.rpartition("_")[2])
         try:
             os.kill(worker, 0)
-        except ProcessLookupError:
+        except OSError:  # there is none, or its number went to another's process
             with suppress(FileNotFoundError):  # another worker may do the same
                 mark_process_dead(worker, folder)

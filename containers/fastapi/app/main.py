@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 from fastapi import HTTPException, Request
@@ -38,7 +38,8 @@ async def _lifespan(_: Any) -> AsyncIterator[None]:
     registry.on_swap = lambda served: predictions.describe(served.model.metadata)
     watching = asyncio.create_task(registry.watch())
     if settings.web_concurrency > 1:  # until it has looked for a model, the other workers answer
-        await asyncio.wait([asyncio.create_task(registry.looked.wait())], timeout=PROOF_SECONDS)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(registry.looked.wait(), PROOF_SECONDS)
     yield
     watching.cancel()
     await predictions.stop()

@@ -1,8 +1,9 @@
-"""HTTP as uvicorn speaks it, with two changes.
+"""HTTP as uvicorn speaks it, with three changes.
 
 What one connection may send has bounds: the head of a request, requests that wait for the answers before theirs, and
-what belongs to no request; without them one client could send for ever. A request that is here as a whole can be taken,
-and answered, in one go.
+what belongs to no request; without them one client could send for ever. A request with a body that asks for
+another protocol, too, is refused, since its body would be lost. A request that is here as a whole can be taken, and
+answered, in one go.
 """
 
 import asyncio
@@ -66,11 +67,12 @@ class Protocol(HttpToolsProtocol):
             self.flow.pause_reading()
 
     def on_headers_complete(self) -> None:
-        """Give a POST a shorter way than ASGI's, unless each is to be told in the log."""
-        if self.parser.should_upgrade() and _has_body(dict(self.headers)):  # which the parser would lose
+        """Refuse what the parser would take without its body; give a POST a shorter way than ASGI's."""
+        if self.parser.should_upgrade() and _has_body(dict(self.headers)):
             self.send_400_response("Send the request without the header Upgrade: here is HTTP/1.1 only.")
             return
         super().on_headers_complete()
+        # Uvicorn's log of each request hangs on ASGI's messages.
         if self.cycle is not None and self.cycle.scope["method"] == "POST" and not self.access_log:
             self.cycle.scope[EXCHANGE] = Exchange(self.cycle)  # type: ignore[literal-required]
 

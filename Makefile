@@ -43,7 +43,7 @@ test: .venv/.tests ## Run every test; without Docker or a browser some are skipp
 	$(BIN)/pytest $(IN_CONTAINERS) -n 3 --dist loadfile
 	$(BIN)/pytest $(ALONE)
 
-bench: .venv/.ready ## Measure the API beside others (15 minutes; needs wrk): tables in README.md, chart in resources/
+bench: .venv/.ready ## Measure the API beside others (25 minutes; needs wrk): tables in README.md, chart in resources/
 	@$(BIN)/python -m bench $(if $(ROUNDS),--rounds $(ROUNDS))
 
 # A swarm takes limits from `deploy`, and numbers without quotes. A new tag is what makes it replace the replicas.

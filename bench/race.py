@@ -149,7 +149,7 @@ def _timed(call: Callable[[], None], seconds: float) -> Sample:
 
 
 def repeated(call: Callable[[], object], seconds: float, nap: float = 0) -> list[float]:
-    """Call over and over for so many seconds, sleep after each call; return how long each took, in s."""
+    """Call over and over for so many seconds, with a nap of so many after each; return how long each took, in s."""
     times, end = [], time.perf_counter() + seconds
     while (began := time.perf_counter()) < end:
         call()

@@ -117,16 +117,20 @@ class Measurement:
         checks = []
         for share in SHARES:
             self.tell(f"{name}: {100 * share:.0f} % of {maximum.rate:,.0f} requests/s")
-            rest = self.clients / (share * maximum.rate)
-            before = _predicted(running)
-            sample = self._ask(running, self.clients, rest)
-            busy = sample.rate * costs.each(sample.answers / (_predicted(running) - before))
-            checks.append(Check(rest, sample, Pace(_times(self.seconds, usual * max(0.0, 1 / busy - 1)), usual)))
+            checks.append(self._check(running, share * maximum.rate, costs, usual))
             _settle(where)
         server = psutil.Process(running.pid)
         memory = float(sum(one.memory_full_info().uss for one in (server, *server.children(recursive=True))))
         footprint = Footprint(memory, ask(where, _STORED), database_seconds, _sent(running))
         return Round(others, costs, maximum, checks, footprint)
+
+    def _check(self, running: Running, rate: float, costs: Costs, usual: float) -> Check:
+        """Let clients ask so many times a second, then take the core's pace with the rest that they left it."""
+        rest, before = self.clients / rate, _predicted(running)
+        sample = self._ask(running, self.clients, rest)
+        busy = sample.rate * costs.each(sample.answers / (_predicted(running) - before))
+        nap = usual * max(0.0, 1 / busy - 1)
+        return Check(rest, sample, Pace(_times(self.seconds, nap), usual))
 
     def _costs(self, running: Running) -> Costs:
         """Take a batch's cost from two loads: among few a request pays for a large part of one, among many for less."""

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -57,6 +58,17 @@ def save(folder: Path | str, slope: float, estimator: Any = None) -> str:
 def figure(url: str, line: str) -> float:
     text = httpx.get(f"{url}/metrics").text
     return sum(float(found.split()[-1]) for found in text.splitlines() if found.startswith(line))
+
+
+def connect(url: str) -> socket.socket:
+    """Open a connection to an API."""
+    return socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2])), timeout=PATIENCE)
+
+
+def head(path: str, length: int, method: str = "POST") -> bytes:
+    """Return the head of a request as it goes over the wire; a negative length means chunks."""
+    size = f"Content-Length: {length}" if length >= 0 else "Transfer-Encoding: chunked"
+    return f"{method} {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n{size}\r\n\r\n".encode()
 
 
 class Load:

@@ -58,7 +58,7 @@ def test_gathering_carries_what_single_rows_can_not() -> None:
 
 def test_clients_without_rest_get_the_most_and_the_same_every_time() -> None:
     seen = clients(COSTS, 500, 0, 3)
-    assert seen.rate == pytest.approx(1 / COSTS.each(fmean(seen.batches)), rel=0.15)
+    assert seen.rate == pytest.approx(1 / COSTS.each(fmean(seen.batches)), rel=0.05)
     assert clients(COSTS, 500, 0, 3) == seen
     assert clients(COSTS, 500, 0.5, 3).p99 < seen.p99
 

@@ -89,6 +89,13 @@ class Api:
         self.process = subprocess.Popen(command, env=environment, cwd="/", stderr=subprocess.DEVNULL)
         eventually(lambda: requests.get(f"{self.url}/ready", timeout=5).ok)
 
+    def __enter__(self) -> "Api":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.process.terminate()
+        self.process.wait(10)
+
     def predict(self, rows: Any, path: str = "/predict", **headers: str) -> Any:
         """Return the answers."""
         reply = requests.post(self.url + path, json=rows, headers=headers, timeout=PATIENCE)
@@ -167,10 +174,8 @@ def server(tmp_path_factory: pytest.TempPathFactory, free_port: Callable[[], int
 @pytest.fixture(scope="module")
 def api(models: Path, server: Server, free_port: Callable[[], int]) -> Iterator[Api]:
     """Serve the model, with the log on."""
-    api = Api(models, free_port(), server.port)
-    yield api
-    api.process.terminate()
-    api.process.wait(10)
+    with Api(models, free_port(), server.port) as api:
+        yield api
 
 
 # What is kept
@@ -238,43 +243,39 @@ def test_row_that_postgresql_refuses_does_not_take_its_neighbours_along(api: Api
 
 
 def test_log_can_be_turned_off(models: Path, server: Server, free_port: Callable[[], int]) -> None:
-    api = Api(models, free_port(), server.port, PREDICTION_LOG="off")
-    api.predict(ROW, **{"X-Request-ID": "off"})
-    assert not any(api.counts().values())
-    api.process.terminate()
-    assert api.process.wait(10) in (0, -signal.SIGTERM)
+    with Api(models, free_port(), server.port, PREDICTION_LOG="off") as api:
+        api.predict(ROW, **{"X-Request-ID": "off"})
+        assert not any(api.counts().values())
+    assert api.process.returncode in (0, -signal.SIGTERM)
     assert server.ask("SELECT count(*) FROM predictions WHERE request_id = 'off'") == [(0,)]
 
 
 def test_both_workers_log(models: Path, server: Server, free_port: Callable[[], int]) -> None:
-    api, sent = Api(models, free_port(), server.port, WEB_CONCURRENCY="2"), set[str]()
+    sent: set[str] = set()
 
     def ask(_: int) -> str:
         reply = requests.post(f"{api.url}/predict", json=ROW, timeout=PATIENCE)
         assert reply.status_code == 200, reply.text
         return reply.headers["X-Request-ID"]
 
-    def workers() -> int:
+    def met() -> int:
         return len({request_id[:16] for request_id in sent})  # each begins its numbers with a text of its own
 
-    with ThreadPoolExecutor(8) as clients:
-        eventually(lambda: sent.update(clients.map(ask, range(40))) or workers() == 2)
-    eventually(lambda: api.counts() == {"logged": len(sent), "dropped": 0, "buffered": 0})
-    api.process.terminate()
-    api.process.wait(10)
+    with Api(models, free_port(), server.port, WEB_CONCURRENCY="2") as api:
+        with ThreadPoolExecutor(8) as clients:
+            eventually(lambda: sent.update(clients.map(ask, range(40))) or met() == 2)
+        eventually(lambda: api.counts() == {"logged": len(sent), "dropped": 0, "buffered": 0})
     kept = server.ask("SELECT count(*) FROM predictions WHERE request_id = ANY(%s)", list(sent))
     assert kept == [(len(sent),)]
 
 
 def test_rows_of_a_worker_that_was_killed_wait_no_longer(models: Path, free_port: Callable[[], int]) -> None:
-    api = Api(models, free_port(), free_port(), WEB_CONCURRENCY="2")
-    api.predict([ROW] * 5)
-    assert api.counts()["buffered"] == 5
-    for worker in workers(api.process):
-        worker.kill()
-    eventually(lambda: api.counts()["buffered"] == 0)
-    api.process.terminate()
-    api.process.wait(10)
+    with Api(models, free_port(), free_port(), WEB_CONCURRENCY="2") as api:
+        api.predict([ROW] * 5)
+        assert api.counts()["buffered"] == 5
+        for worker in workers(api.process):
+            worker.kill()
+        eventually(lambda: api.counts()["buffered"] == 0)
 
 
 # What befalls PostgreSQL

@@ -4,7 +4,6 @@ import asyncio
 import http.client
 import json
 import os
-import re
 import resource
 import shutil
 import socket
@@ -21,7 +20,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import takehome
-from serving import Load, choose, figure, running, save, workers
+from serving import Load, choose, connect, figure, head, running, save, workers
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LinearRegression
 from sklearn.pipeline import make_pipeline
@@ -318,26 +317,6 @@ def test_an_estimator_may_run_an_event_loop_of_its_own(tmp_path: Path, free_port
             assert [answer.json()["prediction"] for answer in answers] == pytest.approx([3.0 * i for i in range(20)])
 
 
-def test_requests_sent_without_waiting_are_answered_in_turn(api: str, models: tuple[Path, dict]) -> None:
-    slope = models[1][str(Store(models[0]).current())]
-    bodies = [b'{"x":%d}' % x for x in (1, 2, 3)]
-    sent = b"".join(head("/predict", len(body)) + body for body in bodies)
-    last = head("/predict", 7).replace(b"Host", b"Connection: close\r\nHost") + b'{"x":4}'
-    with closing(socket.create_connection(("127.0.0.1", int(api.rpartition(":")[2])), timeout=PATIENCE)) as client:
-        client.sendall(sent + last)
-        with client.makefile("rb") as stream:
-            answers = stream.read()
-    found = re.findall(rb'"prediction":([0-9.]+)', answers)
-    assert [float(each) for each in found] == pytest.approx([slope * x for x in (1, 2, 3, 4)])
-    assert answers.lower().count(b"connection: close") == 1
-
-
-def head(path: str, length: int, method: str = "POST") -> bytes:
-    """Return the head of a request as it goes over the wire; a negative length means chunks."""
-    size = f"Content-Length: {length}" if length >= 0 else "Transfer-Encoding: chunked"
-    return f"{method} {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n{size}\r\n\r\n".encode()
-
-
 # Too much
 
 
@@ -350,7 +329,7 @@ def test_overload_is_told_and_a_client_that_goes_frees_its_work(tmp_path: Path, 
         assert all(answer.headers["Retry-After"] and "waiting" in answer.json()["detail"] for answer in refused)
         body, clients = json.dumps([{"seconds": 0.1}] * 40).encode(), []
         for _ in range(4):
-            client = socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2])))
+            client = connect(url)
             client.sendall(head("/predict", len(body)) + body)
             clients.append(client)
         time.sleep(0.7)
@@ -359,99 +338,6 @@ def test_overload_is_told_and_a_client_that_goes_frees_its_work(tmp_path: Path, 
         began = time.monotonic()
         assert httpx.post(f"{url}/predict", json={"seconds": 0.0}, timeout=200).status_code == 200
         print(f"answered {time.monotonic() - began:.1f} s after 16 s of work had been left")
-
-
-def test_a_head_that_does_not_end_is_cut_off(api: str) -> None:
-    address = ("127.0.0.1", int(api.rpartition(":")[2]))
-    with ExitStack() as clients:
-
-        def send(begun: bytes) -> socket.socket:
-            client = clients.enter_context(socket.create_connection(address, timeout=PATIENCE))
-            client.sendall(begun)
-            return client
-
-        slow = [send(begun) for begun in (b"", b"POST /pre", b"GET /health HTTP/1.1\r\nHost: local")]
-        long = send(b"GET /health HTTP/1.1\r\nX-Long: " + b"x" * 100_000)
-        assert b"head of the request is too large" in long.recv(1000)
-        assert [client.recv(1000) for client in slow] == [b"", b"", b""], "closed without a word"
-
-
-@pytest.fixture
-def client(api: str) -> Iterator[socket.socket]:
-    """Give a connection that has room for little that is not read."""
-    with closing(socket.socket()) as client:
-        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        client.settimeout(PATIENCE)
-        client.connect(("127.0.0.1", int(api.rpartition(":")[2])))
-        yield client
-
-
-def test_a_head_that_begins_behind_a_large_body_is_not_too_large(client: socket.socket) -> None:
-    body = b'{"x":1}'
-    first, second = (head("/predict", len(sent)) + sent for sent in (body.ljust(66_000), body))
-    client.sendall(first + second[:1])
-    time.sleep(0.2)
-    client.sendall(second[1:])
-    for _ in range(2):
-        answer = http.client.HTTPResponse(client, method="POST")
-        answer.begin()
-        assert (answer.status, "prediction" in json.loads(answer.read())) == (200, True)
-
-
-@pytest.mark.parametrize(
-    ("request_", "then"),
-    [(head("/predict?no=1", 7), b"{"), (head("/predict", 7) + b'{"x":1}', b"\r\n")],
-    ids=["the rest of a body", "an empty line"],
-)
-def test_what_belongs_to_no_request_keeps_no_connection(client: socket.socket, request_: bytes, then: bytes) -> None:
-    client.sendall(request_)
-    assert client.recv(10_000).startswith((b"HTTP/1.1 422 ", b"HTTP/1.1 200 "))
-    client.sendall(then)
-    assert client.recv(10_000) == b"", "closed without a word"
-
-
-def test_lines_after_a_chunked_body_mean_nothing_and_end(client: socket.socket) -> None:
-    client.sendall(head("/predict", -1) + b'7\r\n{"x":1}\r\n0\r\nHost: evil\r\nX-Request-ID: mine\r\n\r\n')
-    answer = client.recv(10_000)
-    assert answer.startswith(b"HTTP/1.1 200 ") and b"mine" not in answer
-    client.sendall(head("/predict", -1) + b'7\r\n{"x":1}\r\n0\r\n')
-    with pytest.raises(ConnectionError):
-        while True:
-            client.sendall(b"a: b\r\n" * 1_000)
-
-
-def test_a_body_is_not_lost_to_an_upgrade(client: socket.socket) -> None:
-    upgrade = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAoAAAAAIAAAAA\r\n\r\n"
-    for method, path, body, status in (("GET", "/ready", b"", 200), ("POST", "/predict", b'{"x":1}', 400)):
-        client.sendall(head(path, len(body), method).replace(b"\r\n\r\n", b"\r\n" + upgrade) + body)
-        answer = http.client.HTTPResponse(client, method=method)
-        answer.begin()
-        said = answer.read()
-        assert answer.status == status, said
-    assert b"without the header Upgrade" in said
-
-
-def test_a_client_that_does_not_read_is_left(client: socket.socket) -> None:
-    body = json.dumps([{"x": 1.0}] * 1_000).encode()
-    client.sendall((head("/predict", len(body)) + body) * 3)
-    client.settimeout(1)
-    with suppress(TimeoutError):
-        while True:
-            client.sendall(head("/predict", len(body)) + body)
-    time.sleep(8)
-    with pytest.raises(ConnectionError):
-        while client.recv(1 << 20):
-            pass
-
-
-def test_requests_that_wait_for_their_turn_are_not_read_without_end(client: socket.socket) -> None:
-    client.settimeout(2)
-    request, sent = head("/predict", 7) + b'{"x":1}', 0
-    request = request.replace(b"Host", b"X-Pad: %b\r\nHost" % b"x".ljust(256 - len(request) - 9, b"x")) * 128
-    with suppress(TimeoutError, ConnectionError):
-        while sent < 50e6:
-            sent += client.send(request)
-    assert sent < 20e6, "some of it waits in the system's own buffers"
 
 
 def test_too_many_rows_are_refused_and_many_keep_nobody_waiting(api: str, models: tuple[Path, dict]) -> None:
@@ -470,18 +356,6 @@ def test_too_many_rows_are_refused_and_many_keep_nobody_waiting(api: str, models
     assert meanwhile > 2, "more than what was asked before the many came in, and after they were answered"
     expected = slopes[str(Store(folder).current())] * np.array(xs)
     assert np.allclose([answer["prediction"] for answer in answers], expected, rtol=0, atol=1e-9)
-
-
-def test_a_client_that_waits_to_be_told_to_go_on_is_answered_again_and_again(api: str) -> None:
-    with closing(socket.create_connection(("127.0.0.1", int(api.rpartition(":")[2])), timeout=PATIENCE)) as client:
-        for _ in range(2):
-            head = "POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
-            client.sendall(f"{head}Expect: 100-continue\r\nContent-Length: 7\r\n\r\n".encode())
-            assert client.recv(1000).startswith(b"HTTP/1.1 100 ")
-            client.sendall(b'{"x":1}')
-            answer = http.client.HTTPResponse(client, method="POST")
-            answer.begin()
-            assert (answer.status, "prediction" in json.loads(answer.read())) == (200, True)
 
 
 BAD_BODIES = (
@@ -521,7 +395,7 @@ def test_bad_bodies_are_refused_and_never_our_error(api: str) -> None:
                 connection.request(method, path, b'{"x":1}', {"Content-Type": media_type})
                 assert connection.getresponse().status == 415
             found[415] += 1
-        with closing(socket.create_connection(("127.0.0.1", int(api.rpartition(":")[2])), timeout=PATIENCE)) as client:
+        with closing(connect(api)) as client:
             client.sendall(head(path, -1, method))
             sent, chunk = 0, b"100000\r\n" + b" " * (1 << 20) + b"\r\n"
             with suppress(ConnectionError):
@@ -541,17 +415,11 @@ def test_a_thousand_slow_clients_hold_nobody_up(models: tuple[Path, dict], free_
     body = json.dumps([{"x": 1.0}] * 20_000).encode()
     asked = head("/predict", len(body))
     with running(folder, free_port(), BODY_SECONDS="3") as (url, process), ExitStack() as slow:
-
-        def connect() -> socket.socket:
-            return slow.enter_context(
-                socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2])), timeout=PATIENCE)
-            )
-
         before = memory(process.pid)
         for i in range(1000):
-            connect().sendall([b"POST /pre", asked, asked + body[: i + 1]][i % 3])
+            slow.enter_context(connect(url)).sendall([b"POST /pre", asked, asked + body[: i + 1]][i % 3])
         for _ in range(20):  # these read nothing of their answers
-            client = connect()
+            client = slow.enter_context(connect(url))
             client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
             client.sendall(asked + body)
         with Load(url, slopes) as load:

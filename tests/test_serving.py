@@ -6,6 +6,7 @@ import json
 import os
 import resource
 import shutil
+import signal
 import socket
 import time
 from collections import Counter
@@ -306,6 +307,35 @@ def test_rows_that_wait_are_predicted_together(tmp_path: Path, free_port: Callab
         assert slow.result().status_code == 200
         assert figure(url, "takehome_batch_rows_sum") == 41
         assert figure(url, "takehome_batch_rows_count") < 10
+
+
+def test_clients_answered_together_are_together_again_where_the_api_was_busy(
+    tmp_path: Path, free_port: Callable[[], int]
+) -> None:
+    naps(tmp_path)
+    port, rounds = free_port(), 20
+    with running(tmp_path, port, ANSWER_CACHE="0") as (url, process), ExitStack() as stack:
+        clients = [stack.enter_context(closing(http.client.HTTPConnection("127.0.0.1", port))) for _ in range(6)]
+
+        def ask(asking: list[http.client.HTTPConnection], seconds: float = 0.0) -> None:
+            for client in asking:
+                client.request("POST", "/predict", json.dumps({"seconds": seconds}), JSON)
+
+        def stopped(asking: list[http.client.HTTPConnection], seconds: float = 0.0) -> None:
+            process.send_signal(signal.SIGSTOP)
+            ask(asking, seconds)
+            time.sleep(0.01)
+            process.send_signal(signal.SIGCONT)
+
+        for _ in range(rounds):
+            stopped(clients, 0.003)  # 18 ms together: then one is waited for for 4 ms
+            assert [client.getresponse().read() for client in clients]
+            ask(clients[:1])
+            time.sleep(0.001)
+            stopped(clients[1:])
+            assert [client.getresponse().read() for client in clients]
+        batches = figure(url, "takehome_batch_rows_count")
+        assert 2 * rounds <= batches < 2.5 * rounds, "the first one was predicted alone, with all others at the door"
 
 
 def test_an_estimator_may_run_an_event_loop_of_its_own(tmp_path: Path, free_port: Callable[[], int]) -> None:

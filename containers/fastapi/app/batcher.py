@@ -33,6 +33,7 @@ MOST_BYTES = 4 << 20
 SHARE = 256  # rows that a request may have in its first batch, however many others wait
 SECONDS = 0.2  # a batch of a slow model that takes longer is followed by a smaller one
 MOST_PATIENCE = 0.004  # seconds
+TURNS = 2  # of the event loop: to read those who came while it was busy, and to hear them
 LONGEST = 4  # times as long: else a steady stream of others would keep a batch waiting
 
 
@@ -55,7 +56,7 @@ class Batcher:
         self._new: deque[Job] = deque()
         self._begun: deque[Job] = deque()
         self._busy = False
-        self._planned: asyncio.Handle | None = None
+        self._planned: asyncio.Handle | asyncio.Task[None] | None = None
         self._company = 1  # how many asked at the same time
         self._answering = 0  # batches whose answers are not out yet
         self._patience = 0.0  # seconds
@@ -84,16 +85,18 @@ class Batcher:
         if complete:  # soon, not now: what the loop has read in the same turn goes along
             self._planned = loop.call_soon(self._start)
         elif not self._planned:
-            until = loop.time() + LONGEST * self._patience
-            self._planned = loop.call_later(self._patience, self._look, len(self._new), until)
+            self._planned = loop.create_task(self._wait())
 
-    def _look(self, seen: int, until: float) -> None:
-        """Wait on while others come in, or begin."""
-        loop = asyncio.get_running_loop()
-        if len(self._new) > seen and loop.time() < until:
-            self._planned = loop.call_later(self._patience, self._look, len(self._new), until)
-        else:
-            self._start()
+    async def _wait(self) -> None:
+        """Wait as long as others come in, then begin."""
+        loop, seen = asyncio.get_running_loop(), 0
+        until = loop.time() + LONGEST * self._patience
+        while len(self._new) > seen and loop.time() < until:
+            seen = len(self._new)
+            await asyncio.sleep(self._patience)
+            for _ in range(TURNS):
+                await asyncio.sleep(0)
+        self._start()
 
     def _start(self) -> None:
         self._planned = None

@@ -143,17 +143,9 @@ class Race:
 
 
 def _timed(call: Callable[[], None], seconds: float) -> Sample:
-    times = repeated(call, seconds)
-    half, most = 1e3 * np.percentile(times, [50, 99])
-    return Sample(answers=len(times), seconds=sum(times), p50=float(half), p99=float(most), errors=0)
-
-
-def repeated(call: Callable[[], object], seconds: float, nap: float = 0) -> list[float]:
-    """Call over and over for so many seconds, with a nap of so many after each; return how long each took, in s."""
     times, end = [], time.perf_counter() + seconds
     while (began := time.perf_counter()) < end:
         call()
         times.append(time.perf_counter() - began)
-        if nap:
-            time.sleep(nap)
-    return times
+    half, most = 1e3 * np.percentile(times, [50, 99])
+    return Sample(answers=len(times), seconds=sum(times), p50=float(half), p99=float(most), errors=0)

@@ -16,7 +16,7 @@ from bench.capacity import plan
 from bench.capacity.__main__ import SECTION
 from bench.capacity.comparison import Line
 from bench.capacity.measurement import Footprint
-from bench.capacity.simulation import STEADY, Bounds, Costs, Pace, clients, stream
+from bench.capacity.simulation import Bounds, Costs, clients, stream
 from bench.contender import ROOT
 
 COSTS = Costs(request=100e-6, batch=3e-3, row=10e-6, log=10e-6)
@@ -63,15 +63,14 @@ def test_clients_without_rest_get_the_most_and_the_same_every_time() -> None:
     assert clients(COSTS, 500, 0.5, 3).p99 < seen.p99
 
 
-def test_core_of_uneven_pace_answers_later_and_as_much_in_the_mean() -> None:
-    uneven = Pace((0.001,) * 1_000 + (0.003,) * 333, usual=0.0015)  # a second of each
-    steady, found = (clients(COSTS, 500, 0.2, 6, pace) for pace in (STEADY, uneven))
-    assert found.p99 > 1.2 * steady.p99
-    assert found.rate == pytest.approx(steady.rate, rel=0.1)
+def test_batches_that_differ_are_answered_later_and_as_many_in_the_mean() -> None:
+    steady, uneven = (clients(dataclasses.replace(COSTS, spread=spread), 500, 0.2, 6) for spread in (0, 0.5))
+    assert uneven.p99 > 1.2 * steady.p99
+    assert uneven.rate == pytest.approx(steady.rate, rel=0.1)
 
 
 def test_core_that_is_slower_than_when_the_costs_were_taken_answers_less() -> None:
-    slow = clients(COSTS, 500, 0, 3, Pace((0.003,) * 1_000, usual=0.002))
+    slow = clients(COSTS.times(1.5), 500, 0, 3)
     assert slow.rate == pytest.approx(clients(COSTS, 500, 0, 3).rate / 1.5, rel=0.1)
 
 

@@ -6,7 +6,6 @@ import sys
 import tempfile
 import time
 from dataclasses import fields
-from itertools import chain
 from pathlib import Path
 from statistics import median
 from typing import Annotated, Any
@@ -17,7 +16,7 @@ from takehome.errors import TakehomeError
 
 from bench.capacity import comparison, plan
 from bench.capacity.measurement import Footprint, Measurement, Round
-from bench.capacity.simulation import Costs, Pace
+from bench.capacity.simulation import Costs
 from bench.contender import ROOT
 from bench.section import Section
 from bench.workload import mixed
@@ -53,14 +52,16 @@ def render(rounds: list[Round], lines: list[comparison.Line], late: float, clien
     costs = _middle(Costs, [one.costs for one in rounds])
     footprint = _middle(Footprint, [one.footprint for one in rounds])
     maximum = median(one.maximum.rate for one in rounds)
-    each = plan.share(costs, maximum, late, _whole([check.pace for one in rounds for check in one.checks]))
+    each = plan.share(_middle(Costs, [check.costs for one in rounds for check in one.checks]), maximum, late)
+    slower = [check.costs.each(1) / one.costs.each(1) for one in rounds for check in one.checks]
     if not each:
         raise TakehomeError(f"No load keeps 99 % of the answers within {late:g} ms here. Allow more: --late.")
     told = (
         f"A replica is one process on one core, given {each:,.0f} requests/s (p99 under {late:g} ms; it answers "
         f"{maximum:,.0f} at most); one is to spare. Measured, processor time: {_micro(costs.request)} a request, "
         f"{_micro(costs.batch)} a batch and {_micro(costs.row)} a row in it, {_micro(costs.log)} a row of its log and "
-        f"{_micro(footprint.database)} in PostgreSQL, where it takes {footprint.stored:,.0f} bytes. {os.cpu_count()} "
+        f"{_micro(footprint.database)} in PostgreSQL, where it takes {footprint.stored:,.0f} bytes; under the loads "
+        f"below {min(slower):.1f} to {max(slower):.1f} times as much, as a core that rests is slower. {os.cpu_count()} "
         f"cores, API on one, load and PostgreSQL on another; median of {len(rounds)} runs, {clients:,} clients, "
         "rows that never repeat. A balancer and the page are not counted."
     )
@@ -74,11 +75,6 @@ def render(rounds: list[Round], lines: list[comparison.Line], late: float, clien
 def _middle(kind: type, found: list) -> Any:
     """Return the medians of their figures."""
     return kind(**{field.name: median(getattr(one, field.name) for one in found) for field in fields(kind)})
-
-
-def _whole(paces: list[Pace]) -> Pace:
-    """Return them as one."""
-    return Pace(tuple(chain.from_iterable(pace.times for pace in paces)), median(pace.usual for pace in paces))
 
 
 def _micro(seconds: float) -> str:

@@ -35,14 +35,14 @@ class Line:
 
 
 def compare(rounds: list[Round], number: int, seconds: int) -> list[Line]:
-    """Simulate each round with its own costs, and compare throughput and p99 at each load."""
+    """Simulate each load with the costs that it had, and compare throughput and p99 at each load."""
     lines = []
     for i, share in enumerate(SHARES):
-        checks = [(one.costs, one.checks[i]) for one in rounds]
-        seen = [clients(costs, number, check.rest, seconds, check.pace) for costs, check in checks]
+        checks = [one.checks[i] for one in rounds]
+        seen = [clients(check.costs, number, check.rest, seconds) for check in checks]
         for name, figure in {"requests/s": "rate", "p99, ms": "p99"}.items():
             simulated, measured = (
-                median(getattr(one, figure) for one in found) for found in (seen, [check.sample for _, check in checks])
+                median(getattr(one, figure) for one in found) for found in (seen, [check.sample for check in checks])
             )
             lines.append(Line(f"{100 * share:.0f} % of the most: {name}", simulated, measured))
     return lines

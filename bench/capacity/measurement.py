@@ -9,19 +9,16 @@ import time
 import urllib.request
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
-from functools import partial
-from statistics import fmean
+from dataclasses import dataclass, field
 
 import numpy as np
 import psutil
 from takehome.errors import TakehomeError
 
-from bench.capacity.simulation import Costs, Pace
+from bench.capacity.simulation import Costs
 from bench.contender import ROOT, ours
 from bench.database import ask, database, logged, spent
-from bench.load import SERVER_CORE, Load, Sample, on_core, pinned
-from bench.race import repeated
+from bench.load import SERVER_CORE, Load, Sample, pinned
 from bench.running import Running
 from bench.workload import Workload
 
@@ -51,11 +48,14 @@ class Footprint:
 
 @dataclass(frozen=True)
 class Check:
-    """A load as it was: so many clients that rest so many seconds in the mean, what they saw, and the core's pace."""
+    """A load as it was: so many clients that rest so many seconds in the mean, what they saw, and what it cost.
+
+    The same work takes more of a core that rests now and then than of one that never does, up to twice as much.
+    """
 
     rest: float
     sample: Sample
-    pace: Pace
+    costs: Costs
 
 
 @dataclass(frozen=True)
@@ -79,6 +79,7 @@ class Round:
 class Each:
     """A request under load: its processor time, what threads have of it, in seconds, and its part of a batch."""
 
+    sample: Sample
     whole: float
     threads: float
     batches: float
@@ -105,39 +106,32 @@ class Measurement:
     def _round(self, name: str, running: Running, where: dict[str, str]) -> Round:
         self.tell(f"{name}: what a request costs")
         others = psutil.cpu_percent(1) / 100
-        times = _times(self.seconds / 2)
         costs = self._costs(running)
-        times += _times(self.seconds / 2)  # its speed may change
-        usual = fmean(times)
-        uneven = _spread(*np.percentile(times, [50, 99]))  # the core's own, which the pace of each check has already
-        costs = replace(costs, spread=math.sqrt(max(0.0, costs.spread**2 - uneven**2)))
         _settle(where)
         self.tell(f"{name}: the most that it answers, and its log")
         maximum, database_seconds = self._logged(running, where)
         checks = []
         for share in SHARES:
             self.tell(f"{name}: {100 * share:.0f} % of {maximum.rate:,.0f} requests/s")
-            checks.append(self._check(running, share * maximum.rate, costs, usual))
+            checks.append(self._check(running, share * maximum.rate, costs))
             _settle(where)
         server = psutil.Process(running.pid)
         memory = float(sum(one.memory_full_info().uss for one in (server, *server.children(recursive=True))))
         footprint = Footprint(memory, ask(where, _STORED), database_seconds, _sent(running))
         return Round(others, costs, maximum, checks, footprint)
 
-    def _check(self, running: Running, rate: float, costs: Costs, usual: float) -> Check:
-        """Let clients ask so many times a second, then take the core's pace with the rest that they left it."""
-        rest, before = self.clients / rate, _predicted(running)
-        sample = self._ask(running, self.clients, rest)
-        busy = sample.rate * costs.each(sample.answers / (_predicted(running) - before))
-        nap = usual * max(0.0, 1 / busy - 1)
-        return Check(rest, sample, Pace(_times(self.seconds, nap), usual))
+    def _check(self, running: Running, rate: float, costs: Costs) -> Check:
+        """Let clients ask so many times a second."""
+        rest = self.clients / rate
+        each = self._each(running, self.clients, rest)
+        return Check(rest, each.sample, costs.times(each.whole / costs.each(1 / each.batches)))
 
     def _costs(self, running: Running) -> Costs:
         """Take a batch's cost from two loads: among few a request pays for a large part of one, among many for less."""
         sizes, seconds = np.array(_batches(running), dtype=float).T
         row = max(0.0, float(np.polyfit(sizes, seconds, 1)[0]))
         lone = self._ask(running, 1, query="?log=false")
-        few, many = (self._each(running, clients, "?log=false") for clients in (FEW, self.clients))
+        few, many = (self._each(running, clients, query="?log=false") for clients in (FEW, self.clients))
         logged = self._each(running, self.clients)
         write = max(0.0, logged.threads - many.threads)
         log = max(0.0, logged.whole - write - many.whole)
@@ -146,11 +140,11 @@ class Measurement:
             max(0.0, many.whole - batch * many.batches - row), batch, row, log, write, _spread(lone.p50, lone.p99)
         )
 
-    def _each(self, running: Running, clients: int, query: str = "") -> Each:
+    def _each(self, running: Running, clients: int, rest: float = 0, query: str = "") -> Each:
         before = _spent(running), _predicted(running)
-        sample = self._ask(running, clients, query=query)
+        sample = self._ask(running, clients, rest, query)
         whole, threads = (_spent(running) - before[0]) / sample.answers
-        return Each(whole, threads, (_predicted(running) - before[1]) / sample.answers)
+        return Each(sample, whole, threads, (_predicted(running) - before[1]) / sample.answers)
 
     def _ask(self, running: Running, clients: int, rest: float = 0, query: str = "") -> Sample:
         sample = self.load.run(running.url() + query, running.bodies(), clients, self.seconds, rest)
@@ -171,15 +165,6 @@ class Measurement:
 def _spread(p50: float, p99: float) -> float:
     """Return the standard deviation of the logarithm of times with these percentiles."""
     return math.log(p99 / p50) / _SIGMAS
-
-
-def _times(seconds: float, nap: float = 0) -> tuple[float, ...]:
-    """Let the server's core do the same few milliseconds of work over and over; return how long it took each time.
-
-    With naps between, as a load leaves them: a core that rests now and then may be half as fast as one that never does.
-    """
-    with on_core(SERVER_CORE):
-        return tuple(repeated(partial(sum, range(100_000)), seconds, nap))
 
 
 def _spent(running: Running) -> np.ndarray:

@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 
 from bench.capacity.measurement import Footprint
-from bench.capacity.simulation import STEADY, Costs, Pace, stream
+from bench.capacity.simulation import Costs, stream
 from bench.report import table
 
 RATES = (100, 300, 1_000, 3_000, 10_000, 30_000, 100_000)
@@ -37,19 +37,17 @@ class Limit:
     remedy: str
 
 
-def share(costs: Costs, maximum: float, late: float, pace: Pace = STEADY, seconds: float = 5) -> float:
+def share(costs: Costs, maximum: float, late: float, seconds: float = 5) -> float:
     """Return how many requests a second one replica can be given.
 
     Parameters
     ----------
     maximum : answers a second that were measured, with clients that never rest.
     late : what 99 % of the answers must keep within, in ms; nobody may get 503.
-    pace : of the core; all of it is lived through.
     """
-    seconds = max(seconds, sum(pace.times))
 
     def fits(rate: float) -> bool:
-        seen = stream(costs, rate, seconds, pace=pace)
+        seen = stream(costs, rate, seconds)
         return seen.p99 <= late and not seen.refused
 
     low, high = 0.0, CHECKED * maximum

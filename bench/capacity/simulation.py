@@ -3,7 +3,7 @@
 import random
 from collections import deque
 from collections.abc import Callable, Generator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -35,22 +35,10 @@ class Costs:
         """Return what a request takes whose batch has so many rows, in seconds."""
         return self.request + self.batch / rows + self.row + self.log + self.write
 
-
-@dataclass(frozen=True)
-class Pace:
-    """How fast the core is, by how long it takes for the same work.
-
-    Attributes
-    ----------
-    times : that it took, one after the other, in s: as slow as then it is, from the start again after the end.
-    usual : the time that it took while the costs were taken, in the mean.
-    """
-
-    times: tuple[float, ...] = (1.0,)
-    usual: float = 1.0
-
-
-STEADY = Pace()
+    def times(self, factor: float) -> "Costs":
+        """Return what all of it takes of a core that is slower by this factor."""
+        names = ("request", "batch", "row", "log", "write")
+        return replace(self, **{name: factor * getattr(self, name) for name in names})
 
 
 @dataclass(frozen=True)
@@ -116,11 +104,8 @@ class Replica:
     each has it until it has nothing to do, or for `SWITCH` seconds where another wants it.
     """
 
-    def __init__(
-        self, environment: simpy.Environment, costs: Costs, bounds: Bounds, seen: Seen, pace: Pace = STEADY
-    ) -> None:
+    def __init__(self, environment: simpy.Environment, costs: Costs, bounds: Bounds, seen: Seen) -> None:
         self._environment, self._costs, self._bounds, self._seen = environment, costs, bounds, seen
-        self._slow, self._ends = np.array(pace.times) / pace.usual, np.cumsum(pace.times)
         self._chance = random.Random(SEED)
         self._core = simpy.Resource(environment)
         self._tasks: deque[tuple[float, Callable[[], Any]]] = deque()  # of the event loop
@@ -155,11 +140,6 @@ class Replica:
         if len(self._waiting) >= self._awaited and not self._enough.triggered:
             self._enough.succeed()
 
-    def _busy(self, seconds: float) -> Event:
-        """Take the core for so many seconds, were its pace the usual one."""
-        now = np.searchsorted(self._ends, self._environment.now % self._ends[-1], side="right")
-        return self._environment.timeout(seconds * float(self._slow[now]))
-
     def _turn(self) -> Steps:
         """Do what the event loop has to do."""
         while True:
@@ -169,7 +149,7 @@ class Replica:
                 until = self._environment.now + SWITCH
                 while self._tasks and self._environment.now < until:
                     cost, task = self._tasks.popleft()
-                    yield self._busy(cost)
+                    yield self._environment.timeout(cost)
                     task()
             if not self._tasks:
                 self._task_came = self._environment.event()
@@ -225,11 +205,11 @@ class Replica:
         while seconds > 0:
             with self._core.request() as core:
                 yield core
-                yield self._busy(min(seconds, SWITCH))
+                yield self._environment.timeout(min(seconds, SWITCH))
             seconds -= SWITCH
 
 
-def clients(costs: Costs, number: int, rest: float, seconds: float, pace: Pace = STEADY) -> Seen:
+def clients(costs: Costs, number: int, rest: float, seconds: float) -> Seen:
     """Let so many clients ask one replica, each resting between an answer and its next request as `bench.load` does.
 
     Parameters
@@ -237,7 +217,7 @@ def clients(costs: Costs, number: int, rest: float, seconds: float, pace: Pace =
     rest : in the mean, exponentially distributed; in s. 0: not at all.
     """
     environment, seen, chance = simpy.Environment(), Seen(seconds), random.Random(SEED)
-    replica = Replica(environment, costs, Bounds(), seen, pace)
+    replica = Replica(environment, costs, Bounds(), seen)
 
     def client() -> Steps:
         while True:
@@ -251,10 +231,10 @@ def clients(costs: Costs, number: int, rest: float, seconds: float, pace: Pace =
     return seen
 
 
-def stream(costs: Costs, rate: float, seconds: float, bounds: Bounds = Bounds(), pace: Pace = STEADY) -> Seen:
+def stream(costs: Costs, rate: float, seconds: float, bounds: Bounds = Bounds()) -> Seen:
     """Let requests come to one replica by chance, so many a second in the mean (a Poisson process)."""
     environment, seen, chance = simpy.Environment(), Seen(seconds), random.Random(SEED)
-    replica = Replica(environment, costs, bounds, seen, pace)
+    replica = Replica(environment, costs, bounds, seen)
 
     def source() -> Steps:
         while True:

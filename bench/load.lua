@@ -1,19 +1,19 @@
 -- wrk's script: posts the lines of a file in turn and prints what happened as JSON.
--- Arguments: the file, the number that the first row that was never sent before gets, the number of clients, and for
--- how many milliseconds each rests between an answer and its next request: in the mean, exponentially distributed; 0: not
--- at all. Those who rest begin after a second: to be let in all at once takes the server longer than to answer them.
+-- Arguments: the file, the number that the first row that was never sent before gets, the number of clients, for how
+-- many milliseconds each rests between an answer and its next request (in the mean, exponentially distributed; 0: not at
+-- all), and for how many seconds all rest before.
 local bodies, sent, unique, begun = {}, 0, 0, 0
 
 function init(args)
   for line in io.lines(args[1]) do bodies[#bodies + 1] = line end
   unique = tonumber(args[2])
   wrk.headers["Content-Type"] = "application/json"
-  local clients, rest = tonumber(args[3]), tonumber(args[4])
+  local clients, rest, wait = tonumber(args[3]), tonumber(args[4]), tonumber(args[5])
   if rest > 0 then
     math.randomseed(unique)
     function delay()
       begun = begun + 1
-      return math.floor(0.5 - rest * math.log(1 - math.random())) + (begun <= clients and 1000 or 0)
+      return math.floor(0.5 - rest * math.log(1 - math.random())) + (begun <= clients and 1000 * wait or 0)
     end
   end
 end

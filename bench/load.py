@@ -6,7 +6,7 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from takehome.errors import TakehomeError
@@ -14,6 +14,7 @@ from takehome.errors import TakehomeError
 SCRIPT = Path(__file__).with_suffix(".lua")
 CORES = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else [0]
 SERVER_CORE, LOAD_CORE = CORES[0], CORES[-1]
+WARMING = 2  # seconds
 _UNIQUE_ROWS = 1_000_000
 
 
@@ -65,21 +66,23 @@ class Load:
     def start(self, url: str, bodies: Path, connections: int, seconds: int, rest: float = 0) -> subprocess.Popen[str]:
         """Start to send the lines of a file, in turn, over so many connections; SIGINT ends it early.
 
+        Clients who rest begin after `WARMING` seconds more: let in while they ask, they would wait longer for that than
+        for their answers.
+
         Parameters
         ----------
         rest : how long a client waits between an answer and its next request: in the mean, exponentially; in s.
         """
         self._runs += 1
-        arguments = [str(bodies), str(self._runs * _UNIQUE_ROWS), str(connections), str(1e3 * rest)]
-        options = ["-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "60s", "-s", str(SCRIPT)]
+        wait = WARMING if rest else 0
+        arguments = [str(bodies), str(self._runs * _UNIQUE_ROWS), str(connections), str(1e3 * rest), str(wait)]
+        options = ["-t1", f"-c{connections}", f"-d{wait + seconds}s", "--timeout", "60s", "-s", str(SCRIPT)]
         command = [*pinned(LOAD_CORE), "wrk", *options, url, "--", *arguments]
         return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
-    def run(self, url: str, bodies: Path, connections: int, seconds: int, rest: float = 0) -> Sample:
-        """Send for so many seconds; clients who rest begin after one more."""
-        wait = 1 if rest else 0
-        seen = sample(self.start(url, bodies, connections, wait + seconds, rest))
-        return replace(seen, seconds=seen.seconds - wait)
+    def run(self, url: str, bodies: Path, connections: int, seconds: int) -> Sample:
+        """Send for so many seconds, without rest."""
+        return sample(self.start(url, bodies, connections, seconds))
 
 
 def sample(wrk: subprocess.Popen[str]) -> Sample:

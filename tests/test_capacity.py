@@ -28,8 +28,8 @@ def test_simulation_is_built_with_the_figures_of_the_api(tmp_path: Path) -> None
         from app import batcher as b, log, log_writer as w
         assert log._TURN_ROWS == b.MOST_ROWS_HERE
         from app.settings import settings as s
-        print(b.MOST_ROWS_HERE, b.MOMENT, s.most_waiting, b.MOST_ROWS, b.MOST_PATIENCE, b.LONGEST,
-            w._GATHER_SECONDS)
+        print(b.MOST_ROWS_HERE, b.MOMENT, s.most_waiting, b.MOST_ROWS, b.MOST_PATIENCE, b.LONGEST, b.TURNS,
+            b.LEAST_TRUST, b.REGAINED, w._GATHER_SECONDS)
     """
     environment = {"PYTHONPATH": str(ROOT / "containers" / "fastapi"), "WORKERS_DIR": str(tmp_path)}
     found = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
@@ -58,20 +58,16 @@ def test_gathering_carries_what_single_rows_can_not() -> None:
 
 def test_clients_without_rest_get_the_most_and_the_same_every_time() -> None:
     seen = clients(COSTS, 500, 0, 3)
-    assert seen.rate == pytest.approx(1 / COSTS.each(fmean(seen.batches)), rel=0.05)
+    each = COSTS.request + COSTS.batch / fmean(seen.batches) + COSTS.row + COSTS.log
+    assert seen.rate == pytest.approx(1 / each, rel=0.05)
     assert clients(COSTS, 500, 0, 3) == seen
     assert clients(COSTS, 500, 0.5, 3).p99 < seen.p99
 
 
-def test_batches_that_differ_are_answered_later_and_as_many_in_the_mean() -> None:
-    steady, uneven = (clients(dataclasses.replace(COSTS, spread=spread), 500, 0.2, 6) for spread in (0, 0.5))
+def test_core_of_uneven_pace_answers_later_and_as_much_in_the_mean() -> None:
+    steady, uneven = (clients(COSTS, 500, 0.2, 6, pace) for pace in ((1.0,), (0.7, 1.3) * 3))
     assert uneven.p99 > 1.2 * steady.p99
     assert uneven.rate == pytest.approx(steady.rate, rel=0.1)
-
-
-def test_core_that_is_slower_than_when_the_costs_were_taken_answers_less() -> None:
-    slow = clients(COSTS.times(1.5), 500, 0, 3)
-    assert slow.rate == pytest.approx(clients(COSTS, 500, 0, 3).rate / 1.5, rel=0.1)
 
 
 def test_replica_is_given_what_it_answers_in_time_and_never_more_than_was_checked() -> None:

@@ -8,6 +8,7 @@ import resource
 import shutil
 import signal
 import socket
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -336,6 +337,35 @@ def test_clients_answered_together_are_together_again_where_the_api_was_busy(
             assert [client.getresponse().read() for client in clients]
         batches = figure(url, "takehome_batch_rows_count")
         assert 2 * rounds <= batches < 2.5 * rounds, "the first one was predicted alone, with all others at the door"
+
+
+def test_clients_who_come_at_the_same_time_are_let_in_together(tmp_path: Path, free_port: Callable[[], int]) -> None:
+    naps(tmp_path)
+    slow, quick = ({"seconds": seconds} for seconds in (0.01, 0.0))
+    with running(tmp_path, free_port(), ANSWER_CACHE="0") as (url, process), ExitStack() as stack:
+        stop = threading.Event()
+
+        def ask() -> None:
+            with httpx.Client(timeout=PATIENCE) as client:
+                while not stop.is_set():
+                    client.post(f"{url}/predict", json=slow)
+
+        asking = [threading.Thread(target=ask) for _ in range(3)]
+        for thread in asking:
+            thread.start()
+        stack.callback(stop.set)
+        time.sleep(1)
+        before, body = figure(url, "takehome_batch_rows_count"), json.dumps(quick).encode()
+        process.send_signal(signal.SIGSTOP)
+        clients = [stack.enter_context(connect(url)) for _ in range(400)]
+        for client in clients:
+            client.sendall(head("/predict", len(body)) + body)
+        process.send_signal(signal.SIGCONT)
+        assert all(client.recv(1 << 16).startswith(b"HTTP/1.1 200") for client in clients)
+        assert figure(url, "takehome_batch_rows_count") - before < 14, "with each batch a few were let in"
+        stop.set()
+        for thread in asking:
+            thread.join()
 
 
 def test_an_estimator_may_run_an_event_loop_of_its_own(tmp_path: Path, free_port: Callable[[], int]) -> None:

@@ -49,19 +49,17 @@ def capacity(
 
 def render(rounds: list[Round], lines: list[comparison.Line], late: float, clients: int) -> str:
     """Return plan, costs and comparison in Markdown."""
-    costs = _middle(Costs, [one.costs for one in rounds])
+    costs = _middle(Costs, [check.costs for one in rounds for check in one.checks])
     footprint = _middle(Footprint, [one.footprint for one in rounds])
     maximum = median(one.maximum.rate for one in rounds)
-    each = plan.share(_middle(Costs, [check.costs for one in rounds for check in one.checks]), maximum, late)
-    slower = [check.costs.each(1) / one.costs.each(1) for one in rounds for check in one.checks]
+    each = plan.share(costs, maximum, late)
     if not each:
         raise TakehomeError(f"No load keeps 99 % of the answers within {late:g} ms here. Allow more: --late.")
     told = (
         f"A replica is one process on one core, given {each:,.0f} requests/s (p99 under {late:g} ms; it answers "
         f"{maximum:,.0f} at most); one is to spare. Measured, processor time: {_micro(costs.request)} a request, "
         f"{_micro(costs.batch)} a batch and {_micro(costs.row)} a row in it, {_micro(costs.log)} a row of its log and "
-        f"{_micro(footprint.database)} in PostgreSQL, where it takes {footprint.stored:,.0f} bytes; under the loads "
-        f"below {min(slower):.1f} to {max(slower):.1f} times as much, as a core that rests is slower. {os.cpu_count()} "
+        f"{_micro(footprint.database)} in PostgreSQL, where it takes {footprint.stored:,.0f} bytes. {os.cpu_count()} "
         f"cores, API on one, load and PostgreSQL on another; median of {len(rounds)} runs, {clients:,} clients, "
         "rows that never repeat. A balancer and the page are not counted."
     )

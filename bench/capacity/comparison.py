@@ -39,7 +39,7 @@ def compare(rounds: list[Round], number: int, seconds: int) -> list[Line]:
     lines = []
     for i, share in enumerate(SHARES):
         checks = [one.checks[i] for one in rounds]
-        seen = [clients(check.costs, number, check.rest, seconds) for check in checks]
+        seen = [clients(check.costs, number, check.rest, seconds, check.pace) for check in checks]
         for name, figure in {"requests/s": "rate", "p99, ms": "p99"}.items():
             simulated, measured = (
                 median(getattr(one, figure) for one in found) for found in (seen, [check.sample for check in checks])

@@ -1,7 +1,6 @@
 """What is measured here: costs of the API in processor time, its memory and its log, and how it does under load."""
 
 import json
-import math
 import os
 import subprocess
 import sys
@@ -9,7 +8,7 @@ import time
 import urllib.request
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import psutil
@@ -18,13 +17,13 @@ from takehome.errors import TakehomeError
 from bench.capacity.simulation import Costs
 from bench.contender import ROOT, ours
 from bench.database import ask, database, logged, spent
-from bench.load import SERVER_CORE, Load, Sample, pinned
+from bench.load import SERVER_CORE, WARMING, Load, Sample, pinned, sample
 from bench.running import Running
 from bench.workload import Workload
 
 FEW = 8  # clients
 SHARES = (0.3, 0.6, 0.9)  # of the most that it answers
-_SIGMAS = 2.326  # from the middle of a normal distribution to where 99 % are below
+LOOK = 0.2  # seconds: the core's speed changes from one to the next
 _STORED = "SELECT pg_total_relation_size('predictions')::float8 / greatest(count(*), 1) FROM predictions"
 
 
@@ -50,12 +49,13 @@ class Footprint:
 class Check:
     """A load as it was: so many clients that rest so many seconds in the mean, what they saw, and what it cost.
 
-    The same work takes more of a core that rests now and then than of one that never does, up to twice as much.
+    `pace` is what a batch took, a part of the time after the other, as a multiple of what one takes in the mean.
     """
 
     rest: float
     sample: Sample
     costs: Costs
+    pace: tuple[float, ...]
 
 
 @dataclass(frozen=True)
@@ -69,20 +69,39 @@ class Round:
     """
 
     others: float
-    costs: Costs
     maximum: Sample
     checks: list[Check]
     footprint: Footprint
 
 
 @dataclass(frozen=True)
-class Each:
-    """A request under load: its processor time, what threads have of it, in seconds, and its part of a batch."""
+class Spent:
+    """Processor time under a load, in seconds.
+
+    Attributes
+    ----------
+    whole, threads : of a request; what threads have of it.
+    rows : in a batch, in the mean.
+    batch : of a batch, in the mean.
+    pace : of a batch in each part of the time, as a multiple of that.
+    """
 
     sample: Sample
     whole: float
     threads: float
-    batches: float
+    rows: float
+    batch: float
+    pace: tuple[float, ...]
+
+    @property
+    def around(self) -> float:
+        """What is not the model's part of a request."""
+        return self.whole - self.batch / self.rows
+
+    def costs(self, known: Costs) -> Costs:
+        """Return the costs under this load, where those of the log and of a row are known."""
+        batch = max(0.0, self.batch - self.rows * known.row)
+        return replace(known, request=max(0.0, self.around - known.log - known.write), batch=batch)
 
 
 @dataclass(frozen=True)
@@ -106,78 +125,75 @@ class Measurement:
     def _round(self, name: str, running: Running, where: dict[str, str]) -> Round:
         self.tell(f"{name}: what a request costs")
         others = psutil.cpu_percent(1) / 100
-        costs = self._costs(running)
+        known = self._known(running)
         _settle(where)
         self.tell(f"{name}: the most that it answers, and its log")
         maximum, database_seconds = self._logged(running, where)
         checks = []
         for share in SHARES:
             self.tell(f"{name}: {100 * share:.0f} % of {maximum.rate:,.0f} requests/s")
-            checks.append(self._check(running, share * maximum.rate, costs))
+            checks.append(self._check(running, share * maximum.rate, known))
             _settle(where)
         server = psutil.Process(running.pid)
         memory = float(sum(one.memory_full_info().uss for one in (server, *server.children(recursive=True))))
         footprint = Footprint(memory, ask(where, _STORED), database_seconds, _sent(running))
-        return Round(others, costs, maximum, checks, footprint)
+        return Round(others, maximum, checks, footprint)
 
-    def _check(self, running: Running, rate: float, costs: Costs) -> Check:
+    def _check(self, running: Running, rate: float, known: Costs) -> Check:
         """Let clients ask so many times a second."""
         rest = self.clients / rate
-        each = self._each(running, self.clients, rest)
-        return Check(rest, each.sample, costs.times(each.whole / costs.each(1 / each.batches)))
+        spent = self._spent(running, rest)
+        return Check(rest, spent.sample, spent.costs(known), spent.pace)
 
-    def _costs(self, running: Running) -> Costs:
-        """Take a batch's cost from two loads: among few a request pays for a large part of one, among many for less."""
+    def _known(self, running: Running) -> Costs:
+        """Take what is the same under each load: a row, and its log."""
         sizes, seconds = np.array(_batches(running), dtype=float).T
         row = max(0.0, float(np.polyfit(sizes, seconds, 1)[0]))
-        lone = self._ask(running, 1, query="?log=false")
-        few, many = (self._each(running, clients, query="?log=false") for clients in (FEW, self.clients))
-        logged = self._each(running, self.clients)
-        write = max(0.0, logged.threads - many.threads)
-        log = max(0.0, logged.whole - write - many.whole)
-        batch = max(0.0, (few.whole - many.whole) / (few.batches - many.batches))
-        return Costs(
-            max(0.0, many.whole - batch * many.batches - row), batch, row, log, write, _spread(lone.p50, lone.p99)
-        )
+        plain, logged = self._spent(running, query="?log=false"), self._spent(running)
+        write = max(0.0, logged.threads - plain.threads)
+        log = max(0.0, logged.around - write - plain.around)
+        return Costs(0, 0, row, log, write)
 
-    def _each(self, running: Running, clients: int, rest: float = 0, query: str = "") -> Each:
-        before = _spent(running), _predicted(running)
-        sample = self._ask(running, clients, rest, query)
-        whole, threads = (_spent(running) - before[0]) / sample.answers
-        return Each(sample, whole, threads, (_predicted(running) - before[1]) / sample.answers)
-
-    def _ask(self, running: Running, clients: int, rest: float = 0, query: str = "") -> Sample:
-        sample = self.load.run(running.url() + query, running.bodies(), clients, self.seconds, rest)
-        if not sample.answers:
+    def _spent(self, running: Running, rest: float = 0, query: str = "") -> Spent:
+        asked = running.url() + query, running.bodies()
+        wrk = self.load.start(*asked, self.clients, self.seconds, rest)
+        if rest:  # a core that was idle is slow for a second
+            self.load.run(*asked, FEW, WARMING)
+        before, batched = _times(running), [_batched(running)]
+        while wrk.poll() is None:
+            time.sleep(LOOK)
+            batched.append(_batched(running))
+        seen = sample(wrk)
+        if not seen.answers:
             raise TakehomeError(f"The API answered nothing within {self.seconds} s. Measure longer: --seconds.")
-        return sample
+        if rest:
+            seen = replace(seen, seconds=seen.seconds - WARMING)
+        whole, threads = (_times(running) - before) / seen.answers
+        batches, seconds = batched[-1] - batched[0]
+        pace = (part[1] / part[0] / (seconds / batches) for part in np.diff(batched, axis=0) if part[0])
+        return Spent(seen, whole, threads, seen.answers / batches, seconds / batches, tuple(pace))
 
     def _logged(self, running: Running, where: dict[str, str]) -> tuple[Sample, float]:
         """Return what clients without rest see, and PostgreSQL's processor time for a row, in seconds."""
         rows, seconds = _settle(where), spent(where)
-        sample = self._ask(running, self.clients)
+        seen = self._spent(running).sample
         written = _settle(where) - rows
         if not written:
             raise TakehomeError("No prediction came into the log of PostgreSQL. See .bench/logs.")
-        return sample, (spent(where) - seconds) / written
+        return seen, (spent(where) - seconds) / written
 
 
-def _spread(p50: float, p99: float) -> float:
-    """Return the standard deviation of the logarithm of times with these percentiles."""
-    return math.log(p99 / p50) / _SIGMAS
-
-
-def _spent(running: Running) -> np.ndarray:
+def _times(running: Running) -> np.ndarray:
     """Return the processor time of a process until now, and that of its threads but the first, in seconds."""
     times = {one.id: one.user_time + one.system_time for one in psutil.Process(running.pid).threads()}
     return np.array([sum(times.values()), sum(times.values()) - times[running.pid]])
 
 
-def _predicted(running: Running) -> float:
-    """Return how many batches it has predicted."""
+def _batched(running: Running) -> np.ndarray:
+    """Return how many batches it has predicted, and their processor time, in seconds."""
     with urllib.request.urlopen(running.url().replace("/predict", "/metrics"), timeout=60) as reply:
-        lines = reply.read().decode().splitlines()
-    return next(float(line.split()[1]) for line in lines if line.startswith("takehome_batch_rows_count"))
+        figures = dict(line.rsplit(" ", 1) for line in reply.read().decode().splitlines() if line[0] != "#")
+    return np.array([float(figures[f"takehome_batch_seconds_{which}"]) for which in ("count", "sum")])
 
 
 def _batches(running: Running) -> list:

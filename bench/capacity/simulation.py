@@ -2,8 +2,8 @@
 
 import random
 from collections import deque
-from collections.abc import Callable, Generator
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -20,8 +20,7 @@ Steps = Generator[Event, Any, None]
 class Costs:
     """What a request of one row takes of the core, in seconds: a batch of n rows takes `batch + n * row`.
 
-    No two batches take the same: `spread` is the standard deviation of the logarithm of what one takes. The log takes
-    `log` a row on the event loop, and `write` in its thread.
+    The log takes `log` a row on the event loop, and `write` in its thread.
     """
 
     request: float
@@ -29,16 +28,10 @@ class Costs:
     row: float
     log: float
     write: float = 0
-    spread: float = 0
 
-    def each(self, rows: float) -> float:
-        """Return what a request takes whose batch has so many rows, in seconds."""
-        return self.request + self.batch / rows + self.row + self.log + self.write
 
-    def times(self, factor: float) -> "Costs":
-        """Return what all of it takes of a core that is slower by this factor."""
-        names = ("request", "batch", "row", "log", "write")
-        return replace(self, **{name: factor * getattr(self, name) for name in names})
+STEADY = (1.0,)
+"""How many times as long as in the mean the core takes for the same, in equal parts of the time; here in one."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +45,8 @@ class Bounds:
     rows : of a batch.
     patience : seconds that a batch waits for one more of those who were answered together, at most; `longest` times as
         long for all of them.
+    turns : of the event loop, before it is looked whether anybody came.
+    least_trust, regained : what share of the patience is left to those who never came, and by how much it grows.
     gather : seconds that the log gathers rows until its thread writes them.
     """
 
@@ -61,6 +56,9 @@ class Bounds:
     rows: int = 10_000
     patience: float = 0.004
     longest: int = 4
+    turns: int = 2
+    least_trust: float = 1 / 64
+    regained: float = 1.1
     gather: float = 0.2
 
 
@@ -104,15 +102,17 @@ class Replica:
     each has it until it has nothing to do, or for `SWITCH` seconds where another wants it.
     """
 
-    def __init__(self, environment: simpy.Environment, costs: Costs, bounds: Bounds, seen: Seen) -> None:
+    def __init__(
+        self, environment: simpy.Environment, costs: Costs, bounds: Bounds, seen: Seen, pace: Sequence[float]
+    ) -> None:
         self._environment, self._costs, self._bounds, self._seen = environment, costs, bounds, seen
-        self._chance = random.Random(SEED)
+        self._pace = pace
         self._core = simpy.Resource(environment)
         self._tasks: deque[tuple[float, Callable[[], Any]]] = deque()  # of the event loop
         self._waiting: deque[Event] = deque()
         self._unread, self._company, self._patience, self._logged = 0, 1, 0.0, 0
         self._task_came = environment.event()
-        self._awaited, self._enough = 1, environment.event()
+        self._awaited, self._enough, self._trust = 1, environment.event(), 1.0
         for work in (self._turn, self._predict, self._write):
             environment.process(work())
 
@@ -140,6 +140,11 @@ class Replica:
         if len(self._waiting) >= self._awaited and not self._enough.triggered:
             self._enough.succeed()
 
+    def _busy(self, seconds: float) -> Event:
+        """Take the core for so many seconds, were its pace the mean."""
+        part = int(self._environment.now / self._seen.seconds * len(self._pace))
+        return self._environment.timeout(seconds * self._pace[min(part, len(self._pace) - 1)])
+
     def _turn(self) -> Steps:
         """Do what the event loop has to do."""
         while True:
@@ -149,7 +154,7 @@ class Replica:
                 until = self._environment.now + SWITCH
                 while self._tasks and self._environment.now < until:
                     cost, task = self._tasks.popleft()
-                    yield self._environment.timeout(cost)
+                    yield self._busy(cost)
                     task()
             if not self._tasks:
                 self._task_came = self._environment.event()
@@ -160,13 +165,13 @@ class Replica:
             yield self._done_by_loop(0)  # soon, not now: what was read in the same turn goes along
             batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), self._bounds.rows))]
             seconds = self._costs.batch + len(batch) * self._costs.row
-            seconds *= self._chance.lognormvariate(0, self._costs.spread)
             if len(batch) <= self._bounds.here and seconds < self._bounds.moment:
                 yield self._done_by_loop(seconds)
             else:
                 yield from self._work(seconds)
             self._seen.batches.append(len(batch))
             self._patience = min(seconds / 4, self._bounds.patience)
+            self._trust = min(1.0, self._bounds.regained * self._trust)
             self._company = len(batch) + len(self._waiting) + self._unread
             for answered in batch:
                 self._later(self._costs.request / 2, partial(answered.succeed, True))
@@ -191,10 +196,16 @@ class Replica:
         """Wait for the first, and as long as others come back with whom it was answered."""
         if not self._waiting:
             yield self._until(1)
-        until = self._environment.now + self._bounds.longest * self._patience
+        patience = self._trust * self._patience
+        until = self._environment.now + self._bounds.longest * patience
         while (waiting := len(self._waiting)) < self._company:
-            yield self._until(self._company) | self._environment.timeout(self._patience)
+            yield self._until(self._company) | self._environment.timeout(patience)
+            if len(self._waiting) >= self._company:
+                return
+            for _ in range(self._bounds.turns):
+                yield self._done_by_loop(0)
             if len(self._waiting) == waiting or self._environment.now >= until:
+                self._trust = max(self._bounds.least_trust, self._trust / 4)
                 return
 
     def _until(self, number: int) -> Event:
@@ -205,11 +216,11 @@ class Replica:
         while seconds > 0:
             with self._core.request() as core:
                 yield core
-                yield self._environment.timeout(min(seconds, SWITCH))
+                yield self._busy(min(seconds, SWITCH))
             seconds -= SWITCH
 
 
-def clients(costs: Costs, number: int, rest: float, seconds: float) -> Seen:
+def clients(costs: Costs, number: int, rest: float, seconds: float, pace: Sequence[float] = STEADY) -> Seen:
     """Let so many clients ask one replica, each resting between an answer and its next request as `bench.load` does.
 
     Parameters
@@ -217,7 +228,7 @@ def clients(costs: Costs, number: int, rest: float, seconds: float) -> Seen:
     rest : in the mean, exponentially distributed; in s. 0: not at all.
     """
     environment, seen, chance = simpy.Environment(), Seen(seconds), random.Random(SEED)
-    replica = Replica(environment, costs, Bounds(), seen)
+    replica = Replica(environment, costs, Bounds(), seen, pace)
 
     def client() -> Steps:
         while True:
@@ -234,7 +245,7 @@ def clients(costs: Costs, number: int, rest: float, seconds: float) -> Seen:
 def stream(costs: Costs, rate: float, seconds: float, bounds: Bounds = Bounds()) -> Seen:
     """Let requests come to one replica by chance, so many a second in the mean (a Poisson process)."""
     environment, seen, chance = simpy.Environment(), Seen(seconds), random.Random(SEED)
-    replica = Replica(environment, costs, bounds, seen)
+    replica = Replica(environment, costs, bounds, seen, STEADY)
 
     def source() -> Steps:
         while True:

@@ -3,6 +3,7 @@
 import os
 import resource
 import sys
+from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -12,6 +13,10 @@ from pydantic_settings import SettingsError
 from takehome.errors import TakehomeError
 from takehome.proof.forkserver import started
 from takehome.settings import is_url, open_store
+from uvicorn.supervisors import Multiprocess
+
+ACCEPTED = 32  # connections in a turn of the event loop
+STARTUP_FAILURE = 3  # as uvicorn's command ends
 
 
 def main() -> None:
@@ -39,7 +44,7 @@ def main() -> None:
         if settings.web_concurrency > 1:
             os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
         with started(Path(folder)):
-            uvicorn.run(
+            config = uvicorn.Config(
                 "app.main:app",
                 host=settings.host,
                 port=settings.port,
@@ -55,6 +60,25 @@ def main() -> None:
                 timeout_graceful_shutdown=5,
                 timeout_worker_healthcheck=60,  # a model that holds the interpreter for seconds is slow, not dead
             )
+            serve(config)
+
+
+def serve(config: uvicorn.Config) -> None:
+    """Serve, and let in many at a time.
+
+    Libuv accepts one connection a turn from a socket that it listens on, https://github.com/libuv/libuv/pull/3696: with
+    a batch in each turn, clients would wait for seconds at the door. So it is given the same socket several times.
+    """
+    listening = config.bind_socket()
+    sockets = [listening, *(listening.dup() for _ in range(ACCEPTED - 1))]
+    if config.workers > 1:
+        Multiprocess(config, sockets).run()
+        return
+    server = uvicorn.Server(config)
+    with suppress(KeyboardInterrupt):
+        server.run(sockets)
+    if not server.started:
+        sys.exit(STARTUP_FAILURE)
 
 
 if __name__ == "__main__":

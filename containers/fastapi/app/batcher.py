@@ -24,6 +24,9 @@ from app.texts import Text
 TOGETHER = Histogram(
     "takehome_batch_rows", "Rows predicted together.", buckets=(1, 4, 16, 64, 256, 1_000, 4_000, 10_000)
 )
+PREDICTING = Histogram(
+    "takehome_batch_seconds", "Processor time to predict a batch, in seconds.", buckets=(0.003, 0.01, 0.03, 0.1, 1, 10)
+)
 
 MOST_ROWS = 10_000  # in a batch
 MOST_ROWS_HERE = 256  # in one on the event loop
@@ -35,6 +38,7 @@ SECONDS = 0.2  # a batch of a slow model that takes longer is followed by a smal
 MOST_PATIENCE = 0.004  # seconds
 TURNS = 2  # of the event loop: to read those who came while it was busy, and to hear them
 LONGEST = 4  # times as long: else a steady stream of others would keep a batch waiting
+LEAST_TRUST, REGAINED = 1 / 64, 1.1
 
 
 class Part(NamedTuple):
@@ -49,7 +53,9 @@ class Batcher:
 
     A lone row starts at once. Clients who were answered together mostly ask again together, within a moment: only
     where there were such, the next batch waits until all of them are back, none came within a quarter of the time that
-    their batch took (4 ms at most), or about as long as it took has passed (16 ms).
+    their batch took (4 ms at most), or about as long as it took has passed (16 ms). Each time that this was in vain the
+    next wait is four times shorter, and with each batch a tenth longer again: clients who ask by chance never come back
+    together.
     """
 
     def __init__(self) -> None:
@@ -60,6 +66,7 @@ class Batcher:
         self._company = 1  # how many asked at the same time
         self._answering = 0  # batches whose answers are not out yet
         self._patience = 0.0  # seconds
+        self._trust = 1.0  # in those who were answered together: what share of the patience they have left
         self._most = MOST_ROWS
         self._thread = ThreadPoolExecutor(1, "predict")
 
@@ -90,12 +97,14 @@ class Batcher:
     async def _wait(self) -> None:
         """Wait as long as others come in, then begin."""
         loop, seen = asyncio.get_running_loop(), 0
-        until = loop.time() + LONGEST * self._patience
+        patience = self._trust * self._patience
+        until = loop.time() + LONGEST * patience
         while len(self._new) > seen and loop.time() < until:
             seen = len(self._new)
-            await asyncio.sleep(self._patience)
+            await asyncio.sleep(patience)
             for _ in range(TURNS):
                 await asyncio.sleep(0)
+        self._trust = max(LEAST_TRUST, self._trust / 4)
         self._start()
 
     def _start(self) -> None:
@@ -136,8 +145,9 @@ class Batcher:
         served, rows = parts[0].job.served, _number(parts)
         if rows <= MOST_ROWS_HERE:
             served.quick = served.here and max(work, seconds / 10) < MOMENT
-        self._patience = min(seconds / 4, MOST_PATIENCE)
+        self._patience, self._trust = min(seconds / 4, MOST_PATIENCE), min(1.0, REGAINED * self._trust)
         TOGETHER.observe(rows)
+        PREDICTING.observe(work)
         if seconds > SECONDS:
             self._most = max(LEAST_ROWS, min(self._most, rows) // 2)
         elif rows >= self._most:

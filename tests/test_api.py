@@ -731,6 +731,20 @@ def test_wrong_setting_is_refused_at_start_by_name(tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_port_that_is_taken_is_named(tmp_path: Path, workers: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        variables = {"HOST": "127.0.0.1", "PORT": port, "MODELS_DIR": str(tmp_path), "WEB_CONCURRENCY": workers}
+        command = [sys.executable, str(ROOT / "containers/fastapi/start.py")]
+        done = subprocess.run(
+            command, env=os.environ | variables, capture_output=True, text=True, check=False, timeout=60
+        )
+    assert done.returncode == 1
+    assert f"Nothing can listen on port {port} of 127.0.0.1. Set another PORT" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_stops_at_once_even_with_an_open_connection(tmp_path: Path, free_port: Callable[[], int]) -> None:
     with running(tmp_path, port := free_port()):  # whose end waits 10 s at most
         idle = socket.create_connection(("127.0.0.1", port))

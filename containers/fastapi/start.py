@@ -69,7 +69,12 @@ def serve(config: uvicorn.Config) -> None:
     Libuv accepts one connection a turn from a socket that it listens on, https://github.com/libuv/libuv/pull/3696: with
     a batch in each turn, clients would wait for seconds at the door. So it is given the same socket several times.
     """
-    listening = config.bind_socket()
+    try:
+        listening = config.bind_socket()
+    except SystemExit:  # it has said why
+        sys.exit(
+            f"Nothing can listen on port {config.port} of {config.host}. Set another PORT, or end what has this one."
+        )
     sockets = [listening, *(listening.dup() for _ in range(ACCEPTED - 1))]
     if config.workers > 1:
         Multiprocess(config, sockets).run()

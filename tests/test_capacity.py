@@ -74,6 +74,8 @@ def test_replica_is_given_what_it_answers_in_time_and_never_more_than_was_checke
     assert plan.share(COSTS, 1_000, late=100, seconds=1) == 900
     assert plan.share(COSTS, 8_000, late=15, seconds=1) < plan.share(COSTS, 8_000, late=100, seconds=1) <= 7_200
     assert plan.share(COSTS, 8_000, late=1, seconds=1) < 100  # a batch alone takes longer
+    uneven = plan.share(COSTS, 8_000, late=15, pace=(0.5, 1.5), seconds=1)
+    assert uneven < plan.share(COSTS, 8_000, late=15, seconds=1)
 
 
 def test_plan_adds_up() -> None:

@@ -353,6 +353,7 @@ def test_clients_who_come_at_the_same_time_are_let_in_together(tmp_path: Path, f
         asking = [threading.Thread(target=ask) for _ in range(3)]
         for thread in asking:
             thread.start()
+            stack.callback(thread.join)
         stack.callback(stop.set)
         time.sleep(1)
         before, body = figure(url, "takehome_batch_rows_count"), json.dumps(quick).encode()
@@ -363,9 +364,6 @@ def test_clients_who_come_at_the_same_time_are_let_in_together(tmp_path: Path, f
         process.send_signal(signal.SIGCONT)
         assert all(client.recv(1 << 16).startswith(b"HTTP/1.1 200") for client in clients)
         assert figure(url, "takehome_batch_rows_count") - before < 14, "with each batch a few were let in"
-        stop.set()
-        for thread in asking:
-            thread.join()
 
 
 def test_an_estimator_may_run_an_event_loop_of_its_own(tmp_path: Path, free_port: Callable[[], int]) -> None:

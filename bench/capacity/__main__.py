@@ -49,10 +49,11 @@ def capacity(
 
 def render(rounds: list[Round], lines: list[comparison.Line], late: float, clients: int) -> str:
     """Return plan, costs and comparison in Markdown."""
-    costs = _middle(Costs, [check.costs for one in rounds for check in one.checks])
+    checks = [check for one in rounds for check in one.checks]
+    costs = _middle(Costs, [check.costs for check in checks])
     footprint = _middle(Footprint, [one.footprint for one in rounds])
     maximum = median(one.maximum.rate for one in rounds)
-    each = plan.share(costs, maximum, late)
+    each = plan.share(costs, maximum, late, [part for check in checks for part in check.pace])
     if not each:
         raise TakehomeError(f"No load keeps 99 % of the answers within {late:g} ms here. Allow more: --late.")
     told = (

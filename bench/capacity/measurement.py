@@ -125,10 +125,10 @@ class Measurement:
     def _round(self, name: str, running: Running, where: dict[str, str]) -> Round:
         self.tell(f"{name}: what a request costs")
         others = psutil.cpu_percent(1) / 100
-        known = self._known(running)
-        _settle(where)
+        plain = self._spent(running, query="?log=false")
         self.tell(f"{name}: the most that it answers, and its log")
-        maximum, database_seconds = self._logged(running, where)
+        logged, database_seconds = self._logged(running, where)
+        known, maximum = _known(running, plain, logged), logged.sample
         checks = []
         for share in SHARES:
             self.tell(f"{name}: {100 * share:.0f} % of {maximum.rate:,.0f} requests/s")
@@ -144,15 +144,6 @@ class Measurement:
         rest = self.clients / rate
         spent = self._spent(running, rest)
         return Check(rest, spent.sample, spent.costs(known), spent.pace)
-
-    def _known(self, running: Running) -> Costs:
-        """Take what is the same under each load: a row, and its log."""
-        sizes, seconds = np.array(_batches(running), dtype=float).T
-        row = max(0.0, float(np.polyfit(sizes, seconds, 1)[0]))
-        plain, logged = self._spent(running, query="?log=false"), self._spent(running)
-        write = max(0.0, logged.threads - plain.threads)
-        log = max(0.0, logged.around - write - plain.around)
-        return Costs(0, 0, row, log, write)
 
     def _spent(self, running: Running, rest: float = 0, query: str = "") -> Spent:
         asked = running.url() + query, running.bodies()
@@ -173,14 +164,23 @@ class Measurement:
         pace = (part[1] / part[0] / (seconds / batches) for part in np.diff(batched, axis=0) if part[0])
         return Spent(seen, whole, threads, seen.answers / batches, seconds / batches, tuple(pace))
 
-    def _logged(self, running: Running, where: dict[str, str]) -> tuple[Sample, float]:
-        """Return what clients without rest see, and PostgreSQL's processor time for a row, in seconds."""
+    def _logged(self, running: Running, where: dict[str, str]) -> tuple[Spent, float]:
+        """Return what clients without rest take, and PostgreSQL's processor time for a row, in seconds."""
         rows, seconds = _settle(where), spent(where)
-        seen = self._spent(running).sample
+        found = self._spent(running)
         written = _settle(where) - rows
         if not written:
             raise TakehomeError("No prediction came into the log of PostgreSQL. See .bench/logs.")
-        return seen, (spent(where) - seconds) / written
+        return found, (spent(where) - seconds) / written
+
+
+def _known(running: Running, plain: Spent, logged: Spent) -> Costs:
+    """Take what is the same under each load, a row and its log, from loads without and with it."""
+    sizes, seconds = np.array(_batches(running), dtype=float).T
+    row = max(0.0, float(np.polyfit(sizes, seconds, 1)[0]))
+    write = max(0.0, logged.threads - plain.threads)
+    log = max(0.0, logged.around - write - plain.around)
+    return Costs(0, 0, row, log, write)
 
 
 def _times(running: Running) -> np.ndarray:

@@ -1,10 +1,11 @@
 """What so many requests a second take, and what breaks first where there are more."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bench.capacity.measurement import Footprint
-from bench.capacity.simulation import Costs, stream
+from bench.capacity.measurement import LOOK, Footprint
+from bench.capacity.simulation import STEADY, Costs, stream
 from bench.report import table
 
 RATES = (100, 300, 1_000, 3_000, 10_000, 30_000, 100_000)
@@ -37,17 +38,19 @@ class Limit:
     remedy: str
 
 
-def share(costs: Costs, maximum: float, late: float, seconds: float = 5) -> float:
+def share(costs: Costs, maximum: float, late: float, pace: Sequence[float] = STEADY, seconds: float = 5) -> float:
     """Return how many requests a second one replica can be given.
 
     Parameters
     ----------
     maximum : answers a second that were measured, with clients that never rest.
     late : what 99 % of the answers must keep within, in ms; nobody may get 503.
+    pace : of the core, a part for each look at it; all of it is lived through.
     """
+    seconds = max(seconds, LOOK * len(pace))
 
     def fits(rate: float) -> bool:
-        seen = stream(costs, rate, seconds)
+        seen = stream(costs, rate, seconds, pace=pace)
         return seen.p99 <= late and not seen.refused
 
     low, high = 0.0, CHECKED * maximum

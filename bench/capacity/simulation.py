@@ -242,10 +242,12 @@ def clients(costs: Costs, number: int, rest: float, seconds: float, pace: Sequen
     return seen
 
 
-def stream(costs: Costs, rate: float, seconds: float, bounds: Bounds = Bounds()) -> Seen:
+def stream(
+    costs: Costs, rate: float, seconds: float, bounds: Bounds = Bounds(), pace: Sequence[float] = STEADY
+) -> Seen:
     """Let requests come to one replica by chance, so many a second in the mean (a Poisson process)."""
     environment, seen, chance = simpy.Environment(), Seen(seconds), random.Random(SEED)
-    replica = Replica(environment, costs, bounds, seen, STEADY)
+    replica = Replica(environment, costs, bounds, seen, pace)
 
     def source() -> Steps:
         while True:

@@ -13,10 +13,10 @@ from pydantic_settings import SettingsError
 from takehome.errors import TakehomeError
 from takehome.proof.forkserver import started
 from takehome.settings import is_url, open_store
+from uvicorn.main import STARTUP_FAILURE
 from uvicorn.supervisors import Multiprocess
 
 ACCEPTED = 32  # connections in a turn of the event loop
-STARTUP_FAILURE = 3  # as uvicorn's command ends
 
 
 def main() -> None:

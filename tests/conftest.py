@@ -6,13 +6,13 @@ import socket
 import subprocess
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import psycopg2
 import pytest
-from object_store import azure, object_store  # noqa: F401  # fixtures for all files
-from playwright.sync_api import Browser, sync_playwright
+from object_store import azure, google, object_store  # noqa: F401  # fixtures for all files
+from playwright.sync_api import Browser, Page, sync_playwright
 from stack import Stack
 from takehome.crew import Crew
 from takehome.lock import lock
@@ -46,6 +46,16 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     skipped = Counter((str(r.longrepr[2]) if isinstance(r.longrepr, tuple) else str(r.longrepr)) for r in reports)
     for reason, count in skipped.items():
         terminalreporter.write_line(f"Not tested here ({count} tests): {reason.removeprefix('Skipped: ')}")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show with a failure what its pages showed."""
+    report = yield
+    if report.when == "call" and report.failed:
+        for page in (value for value in getattr(item, "funcargs", {}).values() if isinstance(value, Page)):
+            report.sections.append((page.url, page.inner_text("body")))
+    return report
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -100,7 +100,7 @@ def start(free_port: Callable[[], int]) -> Iterator[Callable[..., str]]:
         port = free_port()
         environment = os.environ | {"HOST": "127.0.0.1", "PORT": str(port), "PREDICTION_LOG": "off"} | variables
         command = [sys.executable, str(CONTAINERS / name / "start.py")]
-        running.append(subprocess.Popen(command, env=environment, cwd="/", stderr=subprocess.DEVNULL))
+        running.append(subprocess.Popen(command, env=environment, cwd="/"))
         eventually(lambda: requests.get(f"http://127.0.0.1:{port}{health}", timeout=5).ok)
         return f"http://127.0.0.1:{port}"
 

@@ -28,6 +28,7 @@ from takehome.settings import open_store
 from waiting import PATIENCE, eventually
 
 FILES = ("model.joblib", "model.json")
+KEYLESS = json.dumps({"client_email": "takehome@example.org", "private_key_id": "1", "private_key": "none"})
 TAKEHOME = Path(sys.executable).with_name("takehome")
 # Saves a version that is in the store already under a new name.
 SAVER = """
@@ -61,7 +62,7 @@ def url(object_store: ObjectStore) -> str:
     return _folder(object_store)
 
 
-@pytest.fixture(params=["object_store", "azure"])
+@pytest.fixture(params=["object_store", "azure", "google"])
 def any_url(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Give such a folder in each kind of store."""
     store = request.getfixturevalue(request.param)
@@ -232,6 +233,12 @@ def test_a_save_killed_at_any_instant_leaves_a_whole_model(
         assert takehome.load_model(old, models_dir=url).metadata.version == old
 
 
+def test_another_name_of_a_store_is_the_same_store(url: str) -> None:
+    version = save(url, 1.0)
+    assert takehome.load_model(models_dir=url.replace("s3://", "s3a://")).metadata.version == version
+    assert save(url.replace("s3://", "s3a://"), 2.0) == current(url)
+
+
 @pytest.mark.slow
 def test_savers_at_the_same_time_save_models_of_their_own(any_url: str, mirrors: Path, tmp_path: Path) -> None:
     sources = [copy_of(save(any_url, slope), any_url, mirrors) for slope in (1.0, 2.0)]
@@ -397,6 +404,29 @@ def test_a_missing_container_of_azures_is_one_sentence(azure: ObjectStore, tmp_p
     assert "there is no such bucket. Check its name" in sentence("az://none/models", tmp_path, **azure.environment)
 
 
+@pytest.mark.parametrize(
+    ("wrong", "expected"),
+    [
+        ({"GOOGLE_BASE_URL": "http://127.0.0.1:1"}, "nobody answers there. Check GOOGLE_BASE_URL"),
+        ({"GOOGLE_BASE_URL": "storage"}, "GOOGLE_BASE_URL is no address."),
+        ({"GOOGLE_ALLOW_HTTP": None}, "set GOOGLE_ALLOW_HTTP=true"),
+        ({"GOOGLE_SERVICE_ACCOUNT_KEY": "no JSON"}, "GOOGLE_SERVICE_ACCOUNT_KEY is not the JSON of a key."),
+        ({"GOOGLE_SERVICE_ACCOUNT_KEY": "{}"}, "GOOGLE_SERVICE_ACCOUNT_KEY is not the JSON of a key."),
+        ({"GOOGLE_SERVICE_ACCOUNT_KEY": KEYLESS}, "GOOGLE_SERVICE_ACCOUNT_KEY is not the JSON of a key."),
+        ({"GOOGLE_SERVICE_ACCOUNT_KEY": None}, "no credentials were found. Set GOOGLE_SERVICE_ACCOUNT_KEY"),
+    ],
+)
+def test_a_wrong_variable_of_googles_is_one_sentence(
+    google: ObjectStore, tmp_path: Path, wrong: dict[str, str | None], expected: str
+) -> None:
+    told = sentence(f"{google.url}/models", tmp_path, **(google.environment | wrong))
+    assert expected in told
+
+
+def test_a_missing_bucket_of_googles_is_one_sentence(google: ObjectStore, tmp_path: Path) -> None:
+    assert "there is no such bucket. Check its name" in sentence("gs://none/models", tmp_path, **google.environment)
+
+
 def test_refused_credentials_are_one_sentence(url: str, object_store: ObjectStore, tmp_path: Path) -> None:
     httpx.post(f"{object_store.endpoint}/moto-api/reset-auth", content="0")
     try:
@@ -438,6 +468,7 @@ def answering(status: int, code: str) -> Iterator[str]:
         (403, "RequestTimeTooSkewed", "clock, which is off by more than 15 minutes. Set the clock."),
         (403, "AccessDenied", "access is denied. Check what these credentials may do"),
         (400, "ExpiredToken", "it refuses the credentials."),
+        (401, "AuthenticationRequired", "it refuses the credentials."),
         (400, "AuthorizationHeaderMalformed", "the bucket is in another region. Check AWS_REGION."),
         (503, "SlowDown", "it is overloaded or broken just now."),
         (418, "Teapot", "it failed (Teapot). Try again later."),

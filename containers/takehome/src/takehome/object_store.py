@@ -33,8 +33,10 @@ NO_BUCKET = re.compile("NoSuchBucket|ContainerNotFound")
 _CAUSES = {
     NO_BUCKET.pattern: "there is no such bucket. Check its name, or create the bucket.",
     r"RequestTimeTooSkewed": "it refuses this machine's clock, which is off by more than 15 minutes. Set the clock.",
-    r"Invalid ?Access ?Key|SignatureDoesNotMatch|InvalidToken|ExpiredToken|Unauthenticated|AuthenticationFailed": "it "
+    r"Invalid ?Access ?Key|SignatureDoesNotMatch|(Invalid|Expired)Token|Unauthenticated|Authentication[FR]": "it "
     "refuses the credentials. Check {of.credentials}.",
+    r"GCP credential error|Error reading pem": "{of.credentials} is not the JSON of a key. Set what was "
+    "downloaded, on one line.",
     r"169\.254\.169\.254|Missing ?\w+|metadata\.google": "no credentials were found. Set {of.credentials}.",
     r"AccessDenied|403 Forbidden": "access is denied. Check what these credentials may do there.",
     r"Redirect|AuthorizationHeaderMalformed": "the bucket is in another region. Check AWS_REGION.",

@@ -18,6 +18,7 @@ from takehome.object_store import NO_BUCKET, RETRIES, VARIABLES, cause, client_o
 from takehome.store import KEPT, by_age, is_version
 
 FILES = ("model.joblib", "model.json")  # in this order: a version with `model.json` is whole
+_ALIASES = {"s3a": "s3", "abfs": "az", "gcs": "gs"}  # fsspec's
 _QUICK = {"timeout": "5s"}  # for what is small
 _PATIENT = {"read_timeout": "60s", "timeout": "1 day"}  # for models: as long as they move
 _PARTS = 4  # that are uploaded at once: what a slow line moves within that time
@@ -54,8 +55,7 @@ class Objects:
     """
 
     def __init__(self, url: str) -> None:
-        self.url = url.rstrip("/")
-        self._scheme = _check(self.url)
+        self.url, self._scheme = _known(url.rstrip("/"))
         with self._told():
             self._quick, self._patient = (
                 from_url(self.url, client_options=client_options(self._scheme, **timeouts), retry_config=RETRIES)
@@ -157,15 +157,16 @@ def whole(listing: Listing) -> list[str]:
     return sorted((version for version, files in listing.items() if len(files) == len(FILES)), key=by_age)
 
 
-def _check(url: str) -> str:
-    """Return what kind of store an address is of, or refuse it; what may hold a password is not repeated."""
+def _known(url: str) -> tuple[str, str]:
+    """Return an address and what kind of store it is of, or refuse it; what may hold a password is not repeated."""
     parts = urlsplit(url)
+    scheme = _ALIASES.get(parts.scheme, parts.scheme)
     if "@" in parts.netloc or parts.query or parts.fragment:
         raise TakehomeError("MODELS_DIR holds more than a bucket and a folder. Credentials go into variables.")
-    if parts.scheme not in VARIABLES or not parts.netloc:
+    if scheme not in VARIABLES or not parts.netloc:
         known = ", ".join(f"{scheme}://" for scheme in VARIABLES)
         raise TakehomeError(f"MODELS_DIR={url} is no folder and no object store. It begins with {known}, or is a path.")
-    variable = VARIABLES[parts.scheme].endpoint
+    variable = VARIABLES[scheme].endpoint
     if not re.fullmatch(r"https?://[\w.\[\]:-]+/?[^\s@]*", os.environ.get(variable) or "https://none"):
         raise TakehomeError(f"{variable} is no address. Write it as https://host or http://host:port.")
-    return parts.scheme
+    return parts._replace(scheme=scheme).geturl(), scheme

@@ -27,7 +27,8 @@ SHAKY = (httpx.HTTPError, AssertionError, StopIteration, ValueError)  # of a swa
 ROOT = Path(__file__).parents[1]
 SECOND, ADDRESS = os.environ.get("SECOND_DOCKER_HOST", ""), os.environ.get("SWARM_ADDRESS", "")
 ENGINES = (("docker",), ("docker", "--host", SECOND))
-CADDY = "caddy:2.11"
+CADDY, REGISTRY = "caddy:2.11", "registry:3"
+TAGS = ("first", "second")
 CLIENTS = 8
 SLOPES = (2.0, -3.0)
 MODELS = """
@@ -103,18 +104,23 @@ class Load:
 
 @dataclass
 class Stack:
-    """The stack that `make stack` deployed from this clone, with models, data and ports of its own."""
+    """The stack that `make stack` deployed from this clone, with models, data and ports of its own.
+
+    Attributes
+    ----------
+    said : the file with what the command has printed.
+    """
 
     env: dict[str, str]
     doors: list[str]
     pages: list[str]
+    said: Path
 
-    def deploy(self, tag: str) -> subprocess.Popen[str]:
+    def deploy(self, tag: str) -> subprocess.Popen[bytes]:
         """Type `make stack`, and give the running command: it ends when all replicas are as they should be."""
-        return subprocess.Popen(
-            ["make", "stack"], cwd=ROOT, env=os.environ | self.env | {"TAG": tag}, text=True,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        )  # fmt: skip
+        env = os.environ | self.env | {"TAG": tag}
+        with self.said.open("w") as said:
+            return subprocess.Popen(["make", "stack"], cwd=ROOT, env=env, stdout=said, stderr=subprocess.STDOUT)
 
     def container(self, service: str, engine: tuple[str, ...]) -> str | None:
         """Return the id of a running container of a service on an engine."""
@@ -163,25 +169,28 @@ def address(need: Callable[[str, bool, str], None]) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def images(address: str) -> Iterator[list[str]]:  # noqa: ARG001  # the hosts are there
-    """Build the images, and bring them to the second host; give their tags."""
-    tags = [f"test-{os.getpid()}-{turn}" for turn in range(2)]
-    names = {tag: [f"localhost/takehome/{name}:{tag}" for name in ("fastapi", "streamlit")] for tag in tags}
-    for name in names[tags[0]]:
-        service = name.split("/")[-1].split(":")[0]
-        run("docker", "build", "--quiet", "--tag", name, "--file", f"containers/{service}/Dockerfile", "containers")
-    run("sh", "-c", f"docker save {' '.join(names[tags[0]])} {CADDY} | docker --host {SECOND} load")
-    for old, new in zip(*names.values(), strict=True):
-        run("docker", "--host", SECOND, "tag", old, new)
-    yield tags
-    for engine in ENGINES:
-        run(*engine, "rmi", "--force", *(name for of_tag in names.values() for name in of_tag), check=False)
+def registry(address: str, free_port: Callable[[], int]) -> Iterator[str]:  # noqa: ARG001  # the hosts are there
+    """Run a registry in the swarm, from which the second host gets its images; give its address on every host."""
+    name, port = f"registry-{os.getpid()}", free_port()
+    create = ("docker", "service", "create", "--quiet", "--name", name, "--endpoint-mode", "dnsrr")
+    published = f"mode=host,published={port},target=5000"
+    run(*create, "--constraint", "node.role==manager", "--publish", published, REGISTRY)
+    run("sh", "-c", f"docker save {CADDY} | docker --host {SECOND} load")
+    # Swarm's routing mesh would bring the port to each host, if the kernel here had what it is made of.
+    mesh = ("caddy", "reverse-proxy", "--from", ":5000", "--to", f"{ADDRESS}:{port}")
+    run(*ENGINES[1], "run", "--detach", "--rm", "--name", name, "--publish", f"127.0.0.1:{port}:5000", CADDY, *mesh)
+    yield f"127.0.0.1:{port}"
+    run(*ENGINES[1], "stop", name)
+    run("docker", "service", "rm", name)
+    for engine, named in zip(ENGINES, ("{{.Repository}}:{{.Tag}}", "{{.ID}}"), strict=True):  # pulled: without a tag
+        images = run(*engine, "images", "--format", named, f"127.0.0.1:{port}/*")
+        run(*engine, "rmi", "--force", *images.split(), check=False)
 
 
 @pytest.fixture(scope="module")
 def empty(
-    address: str, images: list[str], free_port: Callable[[], int], tmp_path_factory: Any
-) -> Iterator[tuple[Stack, subprocess.Popen[str]]]:
+    address: str, registry: str, free_port: Callable[[], int], tmp_path_factory: Any
+) -> Iterator[tuple[Stack, subprocess.Popen[bytes]]]:
     """Deploy the stack where no model was saved yet; give it with the command that waits for one."""
     ports = {name: str(free_port()) for name in ("API_PORT", "STREAMLIT_PORT")}
     api, page = ([f"http://{host}:{port}" for host in (ADDRESS, address)] for port in ports.values())
@@ -189,13 +198,16 @@ def empty(
     data.chmod(0o755)
     with serving(free_port(), host=ADDRESS) as store:
         env = ports | store.environment | {
+            "REGISTRY": registry,
             "COMPOSE_FILE": "docker-compose.yml:compose.store.yml",
-            "MODELS_DIR": f"{store.url}/{images[0]}",
+            "MODELS_DIR": f"{store.url}/models",
             "MODELS_VOLUME": "models",
             "POSTGRES_VOLUME": str(data),
         }  # fmt: skip
-        stack = Stack(env, api, page)
-        deploying = stack.deploy(images[0])
+        stack = Stack(env, api, page, data.with_name("said"))
+        deploying = stack.deploy(TAGS[0])
+        listing = ("docker", "service", "ls", "--quiet", "--filter", "label=com.docker.stack.namespace=takehome")
+        eventually(lambda: run(*listing) or deploying.poll() is not None, 600)  # images are built, and pushed
         yield stack, deploying
         run("docker", "stack", "rm", "takehome")
     for engine in ENGINES:
@@ -203,13 +215,12 @@ def empty(
 
 
 @pytest.fixture(scope="module")
-def stack(empty: tuple[Stack, subprocess.Popen[str]]) -> Stack:
+def stack(empty: tuple[Stack, subprocess.Popen[bytes]]) -> Stack:
     """Save two models, and wait until the stack stands."""
     stack, deploying = empty
     slopes = [str(slope) for slope in SLOPES]
     run(sys.executable, "-c", MODELS, *slopes, **stack.env)
-    said = deploying.communicate(timeout=120)[0]
-    assert deploying.returncode == 0, said
+    assert deploying.wait(timeout=600) == 0, stack.said.read_text()
     return stack
 
 
@@ -258,13 +269,12 @@ def test_visitors_stay_with_a_replica_of_the_page(stack: Stack) -> None:
     assert sorted(more) == [0, 8]
 
 
-def test_a_rolling_update_fails_no_request(stack: Stack, images: list[str]) -> None:
+def test_a_rolling_update_fails_no_request(stack: Stack) -> None:
     with stack.load() as load:
-        updating = stack.deploy(images[1])
-        said = updating.communicate(timeout=180)[0]
-    assert updating.returncode == 0, said
+        updating = stack.deploy(TAGS[1])
+        assert updating.wait(timeout=180) == 0, stack.said.read_text()
     running = run("docker", "stack", "ps", "takehome", "--filter", "desired-state=running", "--format", "{{.Image}}")
-    assert running.count(f"fastapi:{images[1]}") == running.count(f"streamlit:{images[1]}") == 2, running
+    assert running.count(f"fastapi:{TAGS[1]}") == running.count(f"streamlit:{TAGS[1]}") == 2, running
     assert load.failed == []
     assert sum(load.answered.values()) > 100
 

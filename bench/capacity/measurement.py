@@ -49,7 +49,7 @@ class Footprint:
 class Check:
     """A load as it was: so many clients that rest so many seconds in the mean, what they saw, and what it cost.
 
-    `pace` is what a batch took, a part of the time after the other, as a multiple of what one takes in the mean.
+    `pace` is what batches took, a part of the time after the other, as a multiple of what they cost in the mean.
     """
 
     rest: float
@@ -81,27 +81,30 @@ class Spent:
     Attributes
     ----------
     whole, threads : of a request; what threads have of it.
-    rows : in a batch, in the mean.
-    batch : of a batch, in the mean.
-    pace : of a batch in each part of the time, as a multiple of that.
+    parts : number, rows and processor time of the batches, a line for each part of the time; of shape (parts, 3).
     """
 
     sample: Sample
     whole: float
     threads: float
-    rows: float
-    batch: float
-    pace: tuple[float, ...]
+    parts: np.ndarray
 
     @property
     def around(self) -> float:
         """What is not the model's part of a request."""
-        return self.whole - self.batch / self.rows
+        _, rows, seconds = self.parts.sum(axis=0)
+        return self.whole - seconds / rows
 
     def costs(self, known: Costs) -> Costs:
         """Return the costs under this load, where those of the log and of a row are known."""
-        batch = max(0.0, self.batch - self.rows * known.row)
+        batches, rows, seconds = self.parts.sum(axis=0)
+        batch = max(0.0, (seconds - rows * known.row) / batches)
         return replace(known, request=max(0.0, self.around - known.log - known.write), batch=batch)
+
+    def pace(self, costs: Costs) -> tuple[float, ...]:
+        """Return how much longer batches took than they cost, part by part; in a slow one they are larger, too."""
+        batches, rows, seconds = self.parts[self.parts[:, 0] > 0].T
+        return tuple(seconds / (batches * costs.batch + rows * costs.row))
 
 
 @dataclass(frozen=True)
@@ -143,7 +146,8 @@ class Measurement:
         """Let clients ask so many times a second."""
         rest = self.clients / rate
         spent = self._spent(running, rest)
-        return Check(rest, spent.sample, spent.costs(known), spent.pace)
+        costs = spent.costs(known)
+        return Check(rest, spent.sample, costs, spent.pace(costs))
 
     def _spent(self, running: Running, rest: float = 0, query: str = "") -> Spent:
         asked = running.url() + query, running.bodies()
@@ -160,9 +164,7 @@ class Measurement:
         if rest:
             seen = replace(seen, seconds=seen.seconds - WARMING)
         whole, threads = (_times(running) - before) / seen.answers
-        batches, seconds = batched[-1] - batched[0]
-        pace = (part[1] / part[0] / (seconds / batches) for part in np.diff(batched, axis=0) if part[0])
-        return Spent(seen, whole, threads, seen.answers / batches, seconds / batches, tuple(pace))
+        return Spent(seen, whole, threads, np.diff(batched, axis=0))
 
     def _logged(self, running: Running, where: dict[str, str]) -> tuple[Spent, float]:
         """Return what clients without rest take, and PostgreSQL's processor time for a row, in seconds."""
@@ -190,10 +192,10 @@ def _times(running: Running) -> np.ndarray:
 
 
 def _batched(running: Running) -> np.ndarray:
-    """Return how many batches it has predicted, and their processor time, in seconds."""
+    """Return how many batches it has predicted, their rows, and their processor time in seconds."""
     with urllib.request.urlopen(running.url().replace("/predict", "/metrics"), timeout=60) as reply:
         figures = dict(line.rsplit(" ", 1) for line in reply.read().decode().splitlines() if line[0] != "#")
-    return np.array([float(figures[f"takehome_batch_seconds_{which}"]) for which in ("count", "sum")])
+    return np.array([float(figures[f"takehome_batch_{name}"]) for name in ("rows_count", "rows_sum", "seconds_sum")])
 
 
 def _batches(running: Running) -> list:

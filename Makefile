@@ -65,7 +65,7 @@ stack: ## Run or update replicas on all hosts of a swarm: make stack REPLICAS=4 
 bench-big: .venv/.ready ## Measure data larger than memory: 310 million rows to a served model (10 minutes, 1 GB of disk)
 	@$(BIN)/python -m bench.big
 
-capacity: .venv/.tests ## Plan replicas from what the API costs here (6 minutes; needs wrk): table in README.md
+capacity: .venv/.tests ## Plan replicas from what the API costs here (8 minutes; needs wrk): table in README.md
 	@$(BIN)/python -m bench.capacity $(if $(ROUNDS),--rounds $(ROUNDS))
 
 new: ## Write a notebook for a file: make new DATA=volumes/static/loans.csv TARGET=defaulted

@@ -28,7 +28,7 @@ console = Console(stderr=True)
 
 def capacity(
     rounds: Annotated[int, typer.Option(min=1, help="Repetitions of everything; the medians are reported.")] = 5,
-    seconds: Annotated[int, typer.Option(min=1, help="How long each load lasts.")] = 5,
+    seconds: Annotated[int, typer.Option(min=1, help="How long each load lasts.")] = 10,
     clients: Annotated[int, typer.Option(min=50, max=2_000, help="How many ask at the same time.")] = 1_000,
     late: Annotated[float, typer.Option(min=1, help="What 99 % of the answers must keep within, in ms.")] = 100,
     readme: Annotated[Path, typer.Option(help="The file to write the plan into.")] = ROOT / "README.md",

@@ -7,12 +7,13 @@ import subprocess
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import psycopg2
 import pytest
 from object_store import azure, google, object_store  # noqa: F401  # fixtures for all files
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Error, Page, sync_playwright
 from stack import Stack
 from takehome.crew import Crew
 from takehome.lock import lock
@@ -54,7 +55,8 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     report = yield
     if report.when == "call" and report.failed:
         for page in (value for value in getattr(item, "funcargs", {}).values() if isinstance(value, Page)):
-            report.sections.append((page.url, page.inner_text("body")))
+            with suppress(Error):  # of a page that hangs, or is closed
+                report.sections.append((page.url, page.inner_text("body", timeout=2_000)))
     return report
 
 

@@ -114,7 +114,7 @@ def serving_google(port: int) -> Iterator[ObjectStore]:
         def translate(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
             if not re.fullmatch(r"Bearer [\w-]+\.[\w-]+\.[\w-]+", self.headers.get("Authorization", "")):
-                self.answer(httpx.Response(401, text="<Error><Code>AuthenticationRequired</Code></Error>"))
+                self.answer(httpx.Response(401, content=b"<Error><Code>AuthenticationRequired</Code></Error>"))
                 return
             headers = {"Authorization": "AWS4-HMAC-SHA256 Credential=AKIDTESTONLY/20260101/us-east-1/s3/aws4_request"}
             headers |= {name: self.headers[name] for name in ("If-None-Match", "Range") if name in self.headers}
@@ -128,7 +128,8 @@ def serving_google(port: int) -> Iterator[ObjectStore]:
             for name in (name for name in kept if name in response.headers):
                 self.send_header(name, response.headers[name])
             self.end_headers()
-            self.wfile.write(response.content)
+            if self.command != "HEAD":
+                self.wfile.write(response.content)
 
         def log_message(self, *_: Any) -> None:
             pass
@@ -136,17 +137,21 @@ def serving_google(port: int) -> Iterator[ObjectStore]:
     for method in ("GET", "HEAD", "PUT", "POST", "DELETE"):
         setattr(Translator, f"do_{method}", Translator.translate)
     made = subprocess.run([*COMMAND, "python", "-c", RSA_KEY], capture_output=True, text=True, check=True)
-    account = {"client_email": "takehome@example.org", "private_key_id": "1", "private_key": made.stdout}
     with serving(port) as s3, ThreadingHTTPServer(("127.0.0.1", 0), Translator) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         endpoint = f"http://127.0.0.1:{server.server_port}"
         environment = {
-            "GOOGLE_SERVICE_ACCOUNT_KEY": json.dumps(account),
+            "GOOGLE_SERVICE_ACCOUNT_KEY": account(made.stdout),
             "GOOGLE_BASE_URL": endpoint,
             "GOOGLE_ALLOW_HTTP": "true",
         }
         yield replace(s3, endpoint=endpoint, url=s3.url.replace("s3", "gs"), environment=environment)
         server.shutdown()
+
+
+def account(key: str) -> str:
+    """Return what Google lets a user download, with this private key."""
+    return json.dumps({"client_email": "takehome@example.org", "private_key_id": "1", "private_key": key})
 
 
 @contextmanager

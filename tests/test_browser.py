@@ -85,7 +85,6 @@ def tab(browser: Browser) -> Iterator[Page]:
     page.on("websocket", lambda socket: asked.append(socket.url))
     yield page
     shown = page.inner_text("body")
-    print(shown)  # pytest shows it where the test has failed
     context.close()
     foreign = [url for url in asked if urlsplit(url).hostname not in (None, "127.0.0.1")]
     assert not foreign

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from statistics import fmean
 
+import numpy as np
 import pytest
 from conftest import Need
 
@@ -15,9 +16,10 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from bench.capacity import plan
 from bench.capacity.__main__ import SECTION
 from bench.capacity.comparison import Line
-from bench.capacity.measurement import Footprint
+from bench.capacity.measurement import Footprint, Spent
 from bench.capacity.simulation import Bounds, Costs, clients, stream
 from bench.contender import ROOT
+from bench.load import Sample
 
 COSTS = Costs(request=100e-6, batch=3e-3, row=10e-6, log=10e-6)
 FOOTPRINT = Footprint(memory=200e6, stored=500, database=10e-6, sent=1_000)
@@ -68,6 +70,19 @@ def test_core_of_uneven_pace_answers_later_and_as_much_in_the_mean() -> None:
     steady, uneven = (clients(COSTS, 500, 0.2, 6, pace) for pace in ((1.0,), (0.7, 1.3) * 3))
     assert uneven.p99 > 1.2 * steady.p99
     assert uneven.rate == pytest.approx(steady.rate, rel=0.1)
+
+
+def test_pace_is_what_batches_took_beyond_their_rows() -> None:
+    known, seen = Costs(request=0, batch=0, row=10e-6, log=0), Sample(60, seconds=1, p50=1, p99=1, errors=0)
+    parts = np.array([[2, 20, 2 * 3e-3 + 20 * 10e-6], [1, 40, 3e-3 + 40 * 10e-6], [0, 0, 0]])
+    spent = Spent(seen, whole=400e-6, threads=0, parts=parts)
+    costs = spent.costs(known)
+    assert costs.batch == pytest.approx(3e-3)
+    assert costs.request == pytest.approx(400e-6 - parts[:, 2].sum() / 60)
+    assert spent.pace(costs) == pytest.approx((1, 1))
+    slower = dataclasses.replace(spent, parts=parts * [[1, 1, 1], [1, 1, 2], [1, 1, 1]])
+    first, second = slower.pace(slower.costs(known))
+    assert second == pytest.approx(2 * first, rel=0.05)
 
 
 def test_replica_is_given_what_it_answers_in_time_and_never_more_than_was_checked() -> None:

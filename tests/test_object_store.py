@@ -19,7 +19,7 @@ import httpx
 import numpy as np
 import pytest
 import takehome
-from object_store import ObjectStore, serving
+from object_store import ObjectStore, account, serving
 from obstore.store import from_url
 from serving import Load, choose, running, save
 from sklearn.linear_model import LinearRegression
@@ -28,7 +28,7 @@ from takehome.settings import open_store
 from waiting import PATIENCE, eventually
 
 FILES = ("model.joblib", "model.json")
-KEYLESS = json.dumps({"client_email": "takehome@example.org", "private_key_id": "1", "private_key": "none"})
+CUT_KEY = "-----BEGIN PRIVATE KEY-----\nMIIEvgIBADANBgkq\n-----END PRIVATE KEY-----"
 TAKEHOME = Path(sys.executable).with_name("takehome")
 # Saves a version that is in the store already under a new name.
 SAVER = """
@@ -233,10 +233,13 @@ def test_a_save_killed_at_any_instant_leaves_a_whole_model(
         assert takehome.load_model(old, models_dir=url).metadata.version == old
 
 
-def test_another_name_of_a_store_is_the_same_store(url: str) -> None:
-    version = save(url, 1.0)
-    assert takehome.load_model(models_dir=url.replace("s3://", "s3a://")).metadata.version == version
-    assert save(url.replace("s3://", "s3a://"), 2.0) == current(url)
+@pytest.mark.parametrize(
+    ("any_url", "name"), [("object_store", "s3a"), ("azure", "abfs"), ("google", "gcs")], indirect=["any_url"]
+)
+def test_another_name_of_a_store_is_the_same_store(any_url: str, name: str) -> None:
+    version, other = save(any_url, 1.0), f"{name}://{any_url.partition('://')[2]}"
+    assert takehome.load_model(models_dir=other).metadata.version == version
+    assert save(other, 2.0) == current(any_url)
 
 
 @pytest.mark.slow
@@ -412,8 +415,11 @@ def test_a_missing_container_of_azures_is_one_sentence(azure: ObjectStore, tmp_p
         ({"GOOGLE_ALLOW_HTTP": None}, "set GOOGLE_ALLOW_HTTP=true"),
         ({"GOOGLE_SERVICE_ACCOUNT_KEY": "no JSON"}, "GOOGLE_SERVICE_ACCOUNT_KEY is not the JSON of a key."),
         ({"GOOGLE_SERVICE_ACCOUNT_KEY": "{}"}, "GOOGLE_SERVICE_ACCOUNT_KEY is not the JSON of a key."),
-        ({"GOOGLE_SERVICE_ACCOUNT_KEY": KEYLESS}, "GOOGLE_SERVICE_ACCOUNT_KEY is not the JSON of a key."),
+        ({"GOOGLE_SERVICE_ACCOUNT_KEY": account("none")}, "GOOGLE_SERVICE_ACCOUNT_KEY is not the JSON of a key."),
+        ({"GOOGLE_SERVICE_ACCOUNT_KEY": account(CUT_KEY)}, "GOOGLE_SERVICE_ACCOUNT_KEY is not the JSON of a key."),
         ({"GOOGLE_SERVICE_ACCOUNT_KEY": None}, "no credentials were found. Set GOOGLE_SERVICE_ACCOUNT_KEY"),
+        ({"GOOGLE_SERVICE_ACCOUNT_KEY": None, "GOOGLE_SERVICE_ACCOUNT": "/none"}, "credentials can't be opened."),
+        ({"GOOGLE_BEARER_TOKEN": "wrong"}, "it refuses the credentials. Check GOOGLE_SERVICE_ACCOUNT_KEY"),
     ],
 )
 def test_a_wrong_variable_of_googles_is_one_sentence(

@@ -92,8 +92,7 @@ class Spent:
     @property
     def around(self) -> float:
         """What is not the model's part of a request."""
-        _, rows, seconds = self.parts.sum(axis=0)
-        return self.whole - seconds / rows
+        return self.whole - self.parts[:, 2].sum() / self.sample.answers
 
     def costs(self, known: Costs) -> Costs:
         """Return the costs under this load, where those of the log and of a row are known."""
@@ -158,13 +157,13 @@ class Measurement:
         while wrk.poll() is None:
             time.sleep(LOOK)
             batched.append(_batched(running))
-        seen = sample(wrk)
-        if not seen.answers:
-            raise TakehomeError(f"The API answered nothing within {self.seconds} s. Measure longer: --seconds.")
+        seen, parts = sample(wrk), np.diff(batched, axis=0)
+        if not seen.answers or not parts.sum():
+            raise TakehomeError(f"The API predicted nothing within {self.seconds} s. Measure longer: --seconds.")
         if rest:
             seen = replace(seen, seconds=seen.seconds - WARMING)
         whole, threads = (_times(running) - before) / seen.answers
-        return Spent(seen, whole, threads, np.diff(batched, axis=0))
+        return Spent(seen, whole, threads, parts)
 
     def _logged(self, running: Running, where: dict[str, str]) -> tuple[Spent, float]:
         """Return what clients without rest take, and PostgreSQL's processor time for a row, in seconds."""

@@ -35,8 +35,9 @@ _CAUSES = {
     r"RequestTimeTooSkewed": "it refuses this machine's clock, which is off by more than 15 minutes. Set the clock.",
     r"Invalid ?Access ?Key|SignatureDoesNotMatch|(Invalid|Expired)Token|Unauthenticated|Authentication[FR]": "it "
     "refuses the credentials. Check {of.credentials}.",
-    r"GCP credential error|Error reading pem": "{of.credentials} is not the JSON of a key. Set what was "
-    "downloaded, on one line.",
+    r"Unable to decode service account|Error reading pem|Invalid RSA key|No RSA key": "{of.credentials} is not the "
+    "JSON of a key. Set what was downloaded, on one line.",
+    r"Unable to open service account": "the file with the credentials can't be opened. Set {of.credentials} instead.",
     r"169\.254\.169\.254|Missing ?\w+|metadata\.google": "no credentials were found. Set {of.credentials}.",
     r"AccessDenied|403 Forbidden": "access is denied. Check what these credentials may do there.",
     r"Redirect|AuthorizationHeaderMalformed": "the bucket is in another region. Check AWS_REGION.",

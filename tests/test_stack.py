@@ -5,12 +5,13 @@ SECOND_DOCKER_HOST is the engine of the other host, SWARM_ADDRESS this machine's
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event, Thread
@@ -116,11 +117,26 @@ class Stack:
     pages: list[str]
     said: Path
 
-    def deploy(self, tag: str) -> subprocess.Popen[bytes]:
+    @contextmanager
+    def deploying(self, tag: str) -> Iterator[subprocess.Popen[bytes]]:
         """Type `make stack`, and give the running command: it ends when all replicas are as they should be."""
         env = os.environ | self.env | {"TAG": tag}
         with self.said.open("w") as said:
-            return subprocess.Popen(["make", "stack"], cwd=ROOT, env=env, stdout=said, stderr=subprocess.STDOUT)
+            command = subprocess.Popen(
+                ["make", "stack"], cwd=ROOT, env=env, stdout=said, stderr=subprocess.STDOUT, start_new_session=True
+            )
+        try:
+            yield command
+        finally:
+            if command.poll() is None:
+                os.killpg(command.pid, signal.SIGKILL)
+                command.wait()
+
+    def stands(self, command: subprocess.Popen[bytes], seconds: float) -> None:
+        """Wait until the command has ended well."""
+        with suppress(subprocess.TimeoutExpired):
+            command.wait(seconds)
+        assert command.returncode == 0, self.said.read_text()
 
     def container(self, service: str, engine: tuple[str, ...]) -> str | None:
         """Return the id of a running container of a service on an engine."""
@@ -174,17 +190,29 @@ def registry(address: str, free_port: Callable[[], int]) -> Iterator[str]:  # no
     name, port = f"registry-{os.getpid()}", free_port()
     create = ("docker", "service", "create", "--quiet", "--name", name, "--endpoint-mode", "dnsrr")
     published = f"mode=host,published={port},target=5000"
-    run(*create, "--constraint", "node.role==manager", "--publish", published, REGISTRY)
-    run("sh", "-c", f"docker save {CADDY} | docker --host {SECOND} load")
     # Swarm's routing mesh would bring the port to each host, if the kernel here had what it is made of.
     mesh = ("caddy", "reverse-proxy", "--from", ":5000", "--to", f"{ADDRESS}:{port}")
-    run(*ENGINES[1], "run", "--detach", "--rm", "--name", name, "--publish", f"127.0.0.1:{port}:5000", CADDY, *mesh)
-    yield f"127.0.0.1:{port}"
-    run(*ENGINES[1], "stop", name)
-    run("docker", "service", "rm", name)
-    for engine, named in zip(ENGINES, ("{{.Repository}}:{{.Tag}}", "{{.ID}}"), strict=True):  # pulled: without a tag
-        images = run(*engine, "images", "--format", named, f"127.0.0.1:{port}/*")
-        run(*engine, "rmi", "--force", *images.split(), check=False)
+    with ExitStack() as leaving:
+        for engine, named in zip(
+            ENGINES, ("{{.Repository}}:{{.Tag}}", "{{.ID}}"), strict=True
+        ):  # pulled: without a tag
+            leaving.callback(forget, engine, f"127.0.0.1:{port}/*", named)
+        leaving.callback(run, "docker", "service", "rm", name)
+        run(*create, "--constraint", "node.role==manager", "--publish", published, REGISTRY)
+        run("sh", "-c", f"docker save {CADDY} | docker --host {SECOND} load")
+        run(*ENGINES[1], "run", "--detach", "--name", name, "--publish", f"127.0.0.1:{port}:5000", CADDY, *mesh)
+        leaving.callback(run, *ENGINES[1], "rm", "--force", name)
+        yield f"127.0.0.1:{port}"
+
+
+def forget(engine: tuple[str, ...], images: str, named: str) -> None:
+    """Remove images, once no container of the stack needs them any more."""
+
+    def gone() -> bool:
+        found = run(*engine, "images", "--format", named, images).split()
+        return not found or not run(*engine, "rmi", "--force", *found).strip().startswith("Error")
+
+    eventually(gone, not_yet=SHAKY)
 
 
 @pytest.fixture(scope="module")
@@ -205,11 +233,13 @@ def empty(
             "POSTGRES_VOLUME": str(data),
         }  # fmt: skip
         stack = Stack(env, api, page, data.with_name("said"))
-        deploying = stack.deploy(TAGS[0])
         listing = ("docker", "service", "ls", "--quiet", "--filter", "label=com.docker.stack.namespace=takehome")
-        eventually(lambda: run(*listing) or deploying.poll() is not None, 600)  # images are built, and pushed
-        yield stack, deploying
-        run("docker", "stack", "rm", "takehome")
+        with ExitStack() as leaving:
+            leaving.callback(run, "docker", "stack", "rm", "takehome")
+            command = leaving.enter_context(stack.deploying(TAGS[0]))
+            eventually(lambda: run(*listing) or command.poll() is not None, 600)  # images are built, and pushed
+            assert command.poll() is None, stack.said.read_text()
+            yield stack, command
     for engine in ENGINES:
         eventually(lambda engine=engine: run(*engine, "volume", "rm", "--force", "takehome_models"), not_yet=SHAKY)
 
@@ -217,10 +247,10 @@ def empty(
 @pytest.fixture(scope="module")
 def stack(empty: tuple[Stack, subprocess.Popen[bytes]]) -> Stack:
     """Save two models, and wait until the stack stands."""
-    stack, deploying = empty
+    stack, command = empty
     slopes = [str(slope) for slope in SLOPES]
     run(sys.executable, "-c", MODELS, *slopes, **stack.env)
-    assert deploying.wait(timeout=600) == 0, stack.said.read_text()
+    stack.stands(command, 120)
     return stack
 
 
@@ -270,9 +300,8 @@ def test_visitors_stay_with_a_replica_of_the_page(stack: Stack) -> None:
 
 
 def test_a_rolling_update_fails_no_request(stack: Stack) -> None:
-    with stack.load() as load:
-        updating = stack.deploy(TAGS[1])
-        assert updating.wait(timeout=180) == 0, stack.said.read_text()
+    with stack.load() as load, stack.deploying(TAGS[1]) as command:
+        stack.stands(command, 180)
     running = run("docker", "stack", "ps", "takehome", "--filter", "desired-state=running", "--format", "{{.Image}}")
     assert running.count(f"fastapi:{TAGS[1]}") == running.count(f"streamlit:{TAGS[1]}") == 2, running
     assert load.failed == []

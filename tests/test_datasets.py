@@ -20,8 +20,9 @@ import pytest
 import requests
 import statsmodels.api as sm
 import vega_datasets
+from browsing import drawn, visit
 from browsing import field as labelled
-from browsing import visit
+from browsing import submit as press
 from IPython.core.interactiveshell import InteractiveShell
 from playwright.sync_api import Browser, Page, expect
 from sklearn import datasets
@@ -180,8 +181,9 @@ def submit(page: Page, title: str, columns: dict[str, Any], row: dict[str, Any],
     visit(page, page.url)
     expect(page.get_by_text(title, exact=True).first).to_be_visible()
     for name, column in columns.items():
+        drawn(page)
         fill(page, name, column, row[name])
-    page.get_by_role("button", name="Submit").click()
+    press(page)
     shown = answer["prediction"]
     text = shown if isinstance(shown, str) else f"{shown:,.6g}"
     expect(page.get_by_test_id("stMain").get_by_text(text, exact=True).first).to_be_visible()

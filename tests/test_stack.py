@@ -193,9 +193,8 @@ def registry(address: str, free_port: Callable[[], int]) -> Iterator[str]:  # no
     # Swarm's routing mesh would bring the port to each host, if the kernel here had what it is made of.
     mesh = ("caddy", "reverse-proxy", "--from", ":5000", "--to", f"{ADDRESS}:{port}")
     with ExitStack() as leaving:
-        for engine, named in zip(
-            ENGINES, ("{{.Repository}}:{{.Tag}}", "{{.ID}}"), strict=True
-        ):  # pulled: without a tag
+        # What a host pulled has no tag.
+        for engine, named in zip(ENGINES, ("{{.Repository}}:{{.Tag}}", "{{.ID}}"), strict=True):
             leaving.callback(forget, engine, f"127.0.0.1:{port}/*", named)
         leaving.callback(run, "docker", "service", "rm", name)
         run(*create, "--constraint", "node.role==manager", "--publish", published, REGISTRY)

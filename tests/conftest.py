@@ -12,7 +12,8 @@ from pathlib import Path
 
 import psycopg2
 import pytest
-from object_store import azure, google, object_store  # noqa: F401  # fixtures for all files
+from filesystems import ftp, sftp  # noqa: F401  # fixtures for all files
+from object_store import azure, google, object_store  # noqa: F401
 from playwright.sync_api import Browser, Error, Page, sync_playwright
 from stack import Stack
 from takehome.crew import Crew

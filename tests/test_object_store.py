@@ -1,8 +1,9 @@
-"""Models in an object store: savers, the API and the command line as real processes, S3 over HTTP."""
+"""Models in an object store, or an FTP server: savers, the API and the command line as real processes."""
 
 import fcntl
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -19,6 +20,7 @@ import httpx
 import numpy as np
 import pytest
 import takehome
+from filesystems import READER, USER
 from object_store import ObjectStore, account, serving
 from obstore.store import from_url
 from serving import Load, choose, running, save
@@ -62,7 +64,7 @@ def url(object_store: ObjectStore) -> str:
     return _folder(object_store)
 
 
-@pytest.fixture(params=["object_store", "azure", "google"])
+@pytest.fixture(params=["object_store", "azure", "google", "ftp", "sftp"])
 def any_url(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Give such a folder in each kind of store."""
     store = request.getfixturevalue(request.param)
@@ -83,12 +85,17 @@ def heavy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / save(folder, 7.0, estimator)
 
 
+def behind(url: str) -> Any:
+    """Return what is in a store; a server's files are this machine's."""
+    return from_url(re.sub("^s?ftp://[^/]+", "file://", url))
+
+
 def paths(url: str) -> set[str]:
-    return {meta["path"] for page in from_url(url).list() for meta in page}
+    return {meta["path"] for page in behind(url).list() for meta in page}
 
 
 def current(url: str) -> str:
-    return bytes(from_url(url).get("current").bytes()).decode().strip()
+    return bytes(behind(url).get("current").bytes()).decode().strip()
 
 
 def told(api: str) -> str:
@@ -258,11 +265,12 @@ def test_savers_at_the_same_time_save_models_of_their_own(any_url: str, mirrors:
 @pytest.mark.slow
 def test_the_last_ten_are_kept_everywhere(any_url: str, mirrors: Path, tmp_path: Path) -> None:
     source = copy_of(save(any_url, 1.0), any_url, mirrors)
-    remote = from_url(any_url)
+    remote = behind(any_url)
     for number in range(12):
         for file in FILES:
             remote.put(f"20250101-0000{number:02}/{file}", (source / file).read_bytes())
-    remote.put("20240101-000000/model.joblib", b"")  # of a save that goes on elsewhere
+    unfinished = f"{source.name}-9/model.joblib"  # of a save that goes on elsewhere
+    remote.put(unfinished, b"")
     before = open_store(any_url, tmp_path)
     before.sync()
     assert before.versions() == [f"20250101-0000{number:02}" for number in range(3, 12)] + [source.name]
@@ -274,7 +282,7 @@ def test_the_last_ten_are_kept_everywhere(any_url: str, mirrors: Path, tmp_path:
     before.sync()
     assert takehome.load_model(newest, models_dir=before.folder).metadata.version == newest
     whole = {f"{version}/{file}" for version in kept for file in FILES}
-    assert paths(any_url) == {"current", "20240101-000000/model.joblib"} | whole
+    assert paths(any_url) == {"current", unfinished} | whole
 
 
 @pytest.fixture
@@ -374,8 +382,12 @@ def test_a_wrong_variable_is_one_sentence(url: str, tmp_path: Path, wrong: str) 
     ("url", "expected"),
     [
         ("s3://no-such-bucket/models", "there is no such bucket. Check its name"),
-        ("ftp://host/models", "is no folder and no object store. It begins with s3://"),
-        ("s3://AKID:hidden@bucket/models", "holds more than a bucket and a folder"),
+        ("s3:///models", "names no bucket. Write it as s3://bucket/models"),
+        ("nonsense://host/models", "fsspec knows no nonsense://. It begins with s3://, az://, gs:// or one that"),
+        ("dropbox://models", "needs a package (DropboxFileSystem requires"),
+        ("ftp://store.invalid/models", "its name doesn't resolve. Check it and this machine's network"),
+        ("sftp://127.0.0.1:1/models", "nobody answers there. Check its address, and whether it runs"),
+        ("s3://AKID:hidden@bucket/models", "holds more than a place and a folder"),
     ],
 )
 def test_a_wrong_url_is_one_sentence(url: str, tmp_path: Path, expected: str) -> None:
@@ -431,6 +443,37 @@ def test_a_wrong_variable_of_googles_is_one_sentence(
 
 def test_a_missing_bucket_of_googles_is_one_sentence(google: ObjectStore, tmp_path: Path) -> None:
     assert "there is no such bucket. Check its name" in sentence("gs://none/models", tmp_path, **google.environment)
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("no JSON", "is no JSON object. Write it as {"),
+        ("[1]", "is no JSON object. Write it as {"),
+        ('{"username": "takehome", "password": "wrong"}', "it refuses the credentials. Check FSSPEC_"),
+        ('{"timeout": "none"}', "it failed ("),
+    ],
+)
+@pytest.mark.parametrize("server", ["ftp", "sftp"])
+def test_a_wrong_variable_of_a_server_is_one_sentence(
+    server: str, value: str, expected: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    store = request.getfixturevalue(server)
+    told = sentence(_folder(store), tmp_path, **dict.fromkeys(store.environment, value))
+    assert expected in told
+    assert "wrong" not in told
+
+
+def test_a_server_that_lets_one_only_read_is_one_sentence(ftp: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FSSPEC_FTP", ftp.environment["FSSPEC_FTP"].replace(USER, READER))
+    with pytest.raises(TakehomeError, match=r"access is denied. Check who may write there.$"):
+        save(_folder(ftp), 1.0)
+
+
+def test_a_folder_may_be_named_by_its_url(tmp_path: Path) -> None:
+    version = save(url := (tmp_path / "models").as_uri(), 1.0)
+    assert takehome.load_model(models_dir=url).metadata.version == version
+    assert paths(url) == {"current", *(f"{version}/{file}" for file in FILES)}
 
 
 def test_refused_credentials_are_one_sentence(url: str, object_store: ObjectStore, tmp_path: Path) -> None:
@@ -489,7 +532,7 @@ def test_what_the_store_refuses_is_one_sentence(
     assert "AKID" not in told
 
 
-@pytest.mark.parametrize("value", ["ftp://host/models", "s3://AKID:hidden@bucket/models"])
+@pytest.mark.parametrize("value", ["nonsense://host/models", "s3://AKID:hidden@bucket/models"])
 def test_an_api_with_a_wrong_url_ends_with_the_reason(value: str) -> None:
     start = Path(__file__).parents[1] / "containers/fastapi/start.py"
     done = subprocess.run(

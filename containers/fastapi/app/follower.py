@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from threading import Thread
 
 from takehome.errors import TakehomeError
-from takehome.mirror import Mirror
+from takehome.remote.mirror import Mirror
 
 log = logging.getLogger("uvicorn.error")
 
@@ -25,6 +25,7 @@ class Follower(Thread):
     def __init__(self, mirror: Mirror, served: Callable[[], str | None]) -> None:
         super().__init__(name="follower", daemon=True)
         self._mirror, self._served = mirror, served
+        self.looked = False  # for the first time, whatever was found
         self._reason: str | None = f"{mirror.objects.url} is being read for the first time."
         self._since = datetime.now(UTC)
 
@@ -52,6 +53,7 @@ class Follower(Thread):
                 if self._reason:
                     log.info("%s is followed.", self._mirror.objects.url)
                 self._reason = None
+            self.looked = True
             time.sleep(POLL_SECONDS)
 
     def _fail(self, reason: str) -> None:

@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 
 from takehome.artifact import checked, load_model
 from takehome.errors import TakehomeError
-from takehome.mirror import Mirror
 from takehome.proof.proof import SECONDS, prove
+from takehome.remote.mirror import Mirror
 from takehome.store import Store
 
 from app.follower import Follower
@@ -82,8 +82,10 @@ class Registry:
         if self._follower:
             self._follower.start()
         while True:
+            here = self._follower is None or self._follower.looked
             await self._follow()
-            self.looked.set()
+            if here:
+                self.looked.set()
             await asyncio.sleep(POLL_SECONDS)
 
     async def _follow(self) -> None:

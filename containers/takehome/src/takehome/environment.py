@@ -2,7 +2,7 @@
 
 import os
 
-_SECRETS = ("PGPASS", "JUPYTER_TOKEN", "AWS_", "GOOGLE_", "AZURE_")
+_SECRETS = ("PGPASS", "JUPYTER_TOKEN", "AWS_", "GOOGLE_", "AZURE_", "FSSPEC_")
 
 
 def without_secrets() -> dict[str, str]:

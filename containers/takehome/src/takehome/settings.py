@@ -18,7 +18,7 @@ def _nearest(name: str) -> Path:
 
 
 class Settings(BaseSettings):
-    """`MODELS_DIR`, which may be a folder or an object store, `MODELS_MIRROR`, `STATIC_DIR` and `NOTEBOOKS_DIR`."""
+    """`MODELS_DIR`, which may be a folder or a URL, `MODELS_MIRROR`, `STATIC_DIR` and `NOTEBOOKS_DIR`."""
 
     models_dir: str = Field(default_factory=lambda: str(_nearest("models")))
     models_mirror: Path = Field(default_factory=partial(_nearest, "models"))
@@ -49,15 +49,15 @@ def open_store(place: str | Path, mirror: Path) -> "Store":
     Raises
     ------
     TakehomeError
-        The URL is none of an object store.
+        The URL is none that fsspec knows.
     """
     # To read settings must not take a second: a store brings pandas along.
-    from takehome.mirror import Mirror  # noqa: PLC0415
+    from takehome.remote.mirror import Mirror  # noqa: PLC0415
     from takehome.store import Store  # noqa: PLC0415
 
     return Mirror.of(str(place), mirror) if is_url(place) else Store(Path(place))
 
 
 def is_url(place: str | Path) -> bool:
-    """Tell whether models are in an object store, not in a folder."""
+    """Tell whether models are elsewhere than in a folder."""
     return "://" in str(place)

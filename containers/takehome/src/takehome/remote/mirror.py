@@ -15,7 +15,8 @@ from urllib.parse import quote
 
 from takehome.errors import TakehomeError
 from takehome.metadata import read_metadata, sha256
-from takehome.objects import FILES, BrokenError, Current, Objects, whole
+from takehome.remote.objects import FILES, BrokenError, Current, Objects, whole
+from takehome.remote.storage import File
 from takehome.store import KEPT, Store, by_age, flush
 
 _ROOM = 1 << 20  # bytes that stay free
@@ -111,20 +112,20 @@ class Mirror(Store):
         self.objects.use(version)
         super()._point(version)
 
-    def _fetch(self, version: str, files: dict[str, Any]) -> None:
+    def _fetch(self, version: str, files: dict[str, File]) -> None:
         """Bring a version here, checked; one that is here already is looked at again."""
         if not _fault(self.path(version)):
             return
         if missing := [file for file in FILES if file not in files]:
             raise self._not_whole(version, f"{missing[0]} is missing. Save it again")
-        stamp = [files[file]["e_tag"] for file in FILES]
+        stamp = [files[file].stamp for file in FILES]
         tried, error = self._broken.get(version, (None, None))
         if error and tried == stamp:  # not downloaded again and again
             raise error
         arriving = self.folder / ".arriving" / version
         shutil.rmtree(arriving.parent, ignore_errors=True)  # of a process that was killed
         try:
-            if sum(meta["size"] for meta in files.values()) + _ROOM > shutil.disk_usage(self.folder).free:
+            if sum(file.size for file in files.values()) + _ROOM > shutil.disk_usage(self.folder).free:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             arriving.mkdir(parents=True)
             self.objects.download(version, arriving)

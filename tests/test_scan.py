@@ -126,6 +126,19 @@ def test_a_folder_a_pattern_and_a_list_of_files(tmp_path: Path) -> None:
         pd.testing.assert_frame_equal(computed(takehome.scan(source)), frame)
 
 
+@pytest.mark.parametrize("source", ["../parts", "../parts/", "../parts/*.csv", "../parts/part-0.csv"])
+def test_a_worker_needs_no_working_directory_of_the_notebook(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str
+) -> None:
+    write_parts(births(40), tmp_path / "parts")
+    (notebooks := tmp_path / "notebooks").mkdir()
+    monkeypatch.chdir(notebooks)
+    found = takehome.scan(source)
+    monkeypatch.chdir(tmp_path)
+    notebooks.rmdir()  # a worker has none
+    assert len(computed(found)) == (10 if source.endswith("0.csv") else 40)
+
+
 @pytest.mark.usefixtures("cut_small")
 def test_parquet_files_whose_types_differ_are_read_as_one(tmp_path: Path) -> None:
     frame = births(40)
@@ -355,7 +368,8 @@ def test_a_sample_is_the_same_in_any_parts(
     births().to_parquet(tmp_path / "births.parquet", row_group_size=333)
     model = logistic()
     one = takehome.fit_sample(model, data, "preterm", rows=500, seed=7)
-    assert "Fitted to a random sample: 500 of 5,000 rows, drawn with seed 7." in capsys.readouterr().out
+    said = "Fitted to a random sample: 500 of 5,000 rows, drawn with seed 7."
+    assert said in capsys.readouterr().out and repr(one) == said
     other = takehome.fit_sample(logistic(), takehome.scan(tmp_path / "births.parquet"), "preterm", rows=500, seed=7)
     pd.testing.assert_frame_equal(one.X, other.X)
     assert one.data == other.data

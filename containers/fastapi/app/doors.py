@@ -24,7 +24,7 @@ SECONDS = Histogram("takehome_request_seconds", "Time to answer a request, in se
 _PREDICT = "/predict"
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9_.-]{1,64}")
 _REFUSED = "This API answers only to http://localhost and to pages of its own: the {} {!r} is another's."
-_NO_KEY = "This needs an API key, in a header: `Authorization: Bearer KEY` or `X-API-Key: KEY`."
+_NO_KEY = "This needs an API key that is known here, in a header: `Authorization: Bearer KEY` or `X-API-Key: KEY`."
 
 
 class Doors:

@@ -13,7 +13,7 @@ from takehome.metadata import RULE, Data, Training
 from takehome.schema import RowSchema
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Fit:
     """Rows at hand, and all rows in figures.
 
@@ -36,6 +36,10 @@ class Fit:
     schema: RowSchema
     data: Data
     training: Training | None
+
+    def __repr__(self) -> str:
+        """Say how it was fitted: a notebook shows that, not all rows at hand."""
+        return statement(self.training, self.data.rows) if self.training else f"{self.data.rows:,} rows in memory."
 
     @classmethod
     def of(cls, X: Any, y: Any) -> Self:

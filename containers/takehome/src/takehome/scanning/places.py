@@ -1,5 +1,6 @@
 """Where the files of a scan are: on this machine or in an object store, by name, folder or pattern."""
 
+import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -86,7 +87,9 @@ def _find(source: str) -> list[str]:
         raise TakehomeError(
             f"{source}: there is no CSV or Parquet file. Check the path; data belong in volumes/static."
         )
-    return sorted(f"s3://{path.removeprefix('s3://')}" if source.startswith("s3://") else path for path in found)
+    if "://" in source:
+        return sorted(f"s3://{path.removeprefix('s3://')}" for path in found)
+    return sorted(map(os.path.abspath, found))  # a worker of a cluster has no such working directory
 
 
 def _list(files: Any, source: str) -> list[str]:
@@ -95,7 +98,7 @@ def _list(files: Any, source: str) -> list[str]:
     if files.isfile(source):
         if not _is_data(source):
             raise TakehomeError(f"{source}: its ending is none of {', '.join(ENDINGS)}. Give it the one that it is.")
-        return [source if "://" in source else str(Path(source).absolute())]
+        return [source]
     return [path for path in files.find(source) if _is_data(path)]
 
 

@@ -4,6 +4,7 @@ import fcntl
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -269,7 +270,7 @@ def test_the_last_ten_are_kept_everywhere(any_url: str, mirrors: Path, tmp_path:
     for number in range(12):
         for file in FILES:
             remote.put(f"20250101-0000{number:02}/{file}", (source / file).read_bytes())
-    unfinished = f"{source.name}-9/model.joblib"  # of a save that goes on elsewhere
+    unfinished = "20240101-000000/model.joblib"  # of a save that goes on elsewhere
     remote.put(unfinished, b"")
     before = open_store(any_url, tmp_path)
     before.sync()
@@ -382,7 +383,12 @@ def test_a_wrong_variable_is_one_sentence(url: str, tmp_path: Path, wrong: str) 
     ("url", "expected"),
     [
         ("s3://no-such-bucket/models", "there is no such bucket. Check its name"),
-        ("s3:///models", "names no bucket. Write it as s3://bucket/models"),
+        ("s3:///models", "names no place. Write it as s3://bucket/models"),
+        ("memory://models", "names no place."),
+        ("file://models", "names no place."),
+        ("simplecache::ftp://bob:hidden@host/models", "names no place."),
+        ("ftp://bob:hidden℀@host/models", "is no address. Write it as"),
+        ("ftp://[::1/models", "is no address. Write it as"),
         ("nonsense://host/models", "fsspec knows no nonsense://. It begins with s3://, az://, gs:// or one that"),
         ("dropbox://models", "needs a package (DropboxFileSystem requires"),
         ("ftp://store.invalid/models", "its name doesn't resolve. Check it and this machine's network"),
@@ -449,7 +455,7 @@ def test_a_missing_bucket_of_googles_is_one_sentence(google: ObjectStore, tmp_pa
     ("value", "expected"),
     [
         ("no JSON", "is no JSON object. Write it as {"),
-        ("[1]", "is no JSON object. Write it as {"),
+        ('[["password", "wrong"]]', "is no JSON object. Write it as {"),
         ('{"username": "takehome", "password": "wrong"}', "it refuses the credentials. Check FSSPEC_"),
         ('{"timeout": "none"}', "it failed ("),
     ],
@@ -468,6 +474,52 @@ def test_a_server_that_lets_one_only_read_is_one_sentence(ftp: ObjectStore, monk
     monkeypatch.setenv("FSSPEC_FTP", ftp.environment["FSSPEC_FTP"].replace(USER, READER))
     with pytest.raises(TakehomeError, match=r"access is denied. Check who may write there.$"):
         save(_folder(ftp), 1.0)
+
+
+@pytest.mark.parametrize("server", ["ftp", "sftp"])
+def test_a_folder_whose_name_is_a_pattern_is_that_folder_alone(
+    server: str, mirrors: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = request.getfixturevalue(server)
+    for name, value in store.environment.items():
+        monkeypatch.setenv(name, value)
+    ours, neighbour = f"{store.url}/team*/models", f"{store.url}/team1/models"
+    for url in (ours, neighbour):
+        folder = Path(re.sub("^s?ftp://[^/]+", "", url))
+        source = copy_of(save(url, 1.0), url, mirrors)
+        for number in range(11):
+            shutil.copytree(source, folder / f"20250101-0000{number:02}")
+    save(ours, 2.0)
+    assert len({path.partition("/")[0] for path in paths(ours)}) == 11, "the last ten, and `current`"
+    assert len({path.partition("/")[0] for path in paths(neighbour)}) == 13
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("server", ["ftp", "sftp"])
+def test_current_is_whole_at_any_time_while_two_choose(
+    server: str, tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = request.getfixturevalue(server)
+    for name, value in store.environment.items():
+        monkeypatch.setenv(name, value)
+    url = _folder(store)
+    versions = [save(url, 1.0), save(url, 2.0)]
+    choose = f"""
+import sys
+from pathlib import Path
+from takehome.settings import open_store
+store = open_store({url!r}, Path(sys.argv[1]))
+store.sync()
+for _ in range(100):
+    store.use(sys.argv[2])
+"""
+    choosers = [subprocess.Popen([sys.executable, "-c", choose, tmp_path / v, v]) for v in versions]
+    current = Path(re.sub("^s?ftp://[^/]+", "", url)) / "current"
+    seen = set()
+    while any(chooser.poll() is None for chooser in choosers):
+        seen.add(current.read_text())
+    assert [chooser.returncode for chooser in choosers] == [0, 0]
+    assert seen == {f"{version}\n" for version in versions}
 
 
 def test_a_folder_may_be_named_by_its_url(tmp_path: Path) -> None:

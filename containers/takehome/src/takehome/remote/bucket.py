@@ -102,6 +102,6 @@ class Bucket:
         except FileNotFoundError as error:  # obstore's; a 404 of HEAD says no more than that
             if error.errno or NO_BUCKET.search(str(error)):
                 raise TakehomeError(f"{self._url}: {cause(str(error), self._scheme)}") from None
-            raise MissingError(f"{self._url}: nothing is there.") from None
+            raise MissingError(f"{self._url}: nothing is there. Check the address, or save a model.") from None
         except BaseError as error:
             raise TakehomeError(f"{self._url}: {cause(str(error), self._scheme)}") from None

@@ -100,7 +100,8 @@ class Objects:
     def use(self, version: str) -> None:
         """Make a version current that is there as a whole."""
         with self._there():
-            self._storage.check(f"{version}/{FILES[-1]}")
+            for file in FILES:
+                self._storage.check(f"{version}/{file}")
         self._storage.put("current", f"{version}\n".encode())
 
     def prune(self) -> None:
@@ -133,10 +134,14 @@ def whole(listing: Listing) -> list[str]:
 
 def _known(url: str) -> tuple[str, str]:
     """Return an address and its scheme, or refuse it; what may hold a password is not repeated."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        raise TakehomeError("MODELS_DIR is no address. Write it as s3://bucket/models, or as a path.") from None
     scheme = _ALIASES.get(parts.scheme, parts.scheme)
     if "@" in parts.netloc or parts.query or parts.fragment:
         raise TakehomeError("MODELS_DIR holds more than a place and a folder. Credentials go into variables.")
-    if scheme in VARIABLES and not parts.netloc:
-        raise TakehomeError(f"MODELS_DIR={url} names no bucket. Write it as {scheme}://bucket/models.")
+    here = not parts.netloc and parts.path.startswith("/") and scheme == "file"
+    if "::" in url or scheme == "memory" or not (parts.netloc or here) or (scheme == "file" and not here):
+        raise TakehomeError("MODELS_DIR names no place. Write it as s3://bucket/models, file:///folder, or as a path.")
     return parts._replace(scheme=scheme).geturl(), scheme

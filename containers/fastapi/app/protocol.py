@@ -1,9 +1,9 @@
-"""HTTP as uvicorn speaks it, with three changes.
+"""HTTP as uvicorn speaks it, with four changes.
 
 What one connection may send has bounds: the head of a request, requests that wait for the answers before theirs, and
 what belongs to no request; without them one client could send for ever. A request with a body that asks for
 another protocol, too, is refused, since its body would be lost. A request that is here as a whole can be taken, and
-answered, in one go.
+answered, in one go. Answers that are ready together go out one right after the other.
 """
 
 import asyncio
@@ -17,6 +17,33 @@ MOST_HEAD_BYTES = 64 << 10
 EXCHANGE = "takehome.exchange"  # in the scope of a request
 CLOSE = (b"connection", b"close")
 Headers = list[tuple[bytes, bytes]]
+
+
+class Outbox:
+    """Answers that go out at the end of this turn of the event loop.
+
+    To write to a client that sleeps also wakes it, which takes longer than to write. Of many clients in one process,
+    which were answered together, only the first is asleep where their answers come without a break.
+    """
+
+    def __init__(self) -> None:
+        self._waiting: list[tuple[asyncio.Transport, bytes]] = []
+
+    def put(self, transport: asyncio.Transport, content: bytes) -> None:
+        """Let an answer wait for those that come with it."""
+        if not self._waiting:
+            asyncio.get_running_loop().call_soon(self.send)
+        self._waiting.append((transport, content))
+
+    def send(self) -> None:
+        """Write what waits; whoever writes or closes by himself calls this first."""
+        waiting, self._waiting = self._waiting, []
+        for transport, content in waiting:
+            if not transport.is_closing():
+                transport.write(content)
+
+
+outbox = Outbox()
 
 
 class Protocol(HttpToolsProtocol):
@@ -66,6 +93,20 @@ class Protocol(HttpToolsProtocol):
         if self.pipeline:
             self.flow.pause_reading()
 
+    def send_400_response(self, msg: str) -> None:
+        """Say so after the answers to what came before."""
+        outbox.send()
+        super().send_400_response(msg)
+
+    def eof_received(self) -> None:
+        """Answer a client that has said all; its connection is closed after this."""
+        outbox.send()
+
+    def shutdown(self) -> None:
+        """Close the connection, after its answer."""
+        outbox.send()
+        super().shutdown()
+
     def on_headers_complete(self) -> None:
         """Refuse what the parser would take without its body; give a POST a shorter way than ASGI's."""
         if self.parser.should_upgrade() and _has_body(dict(self.headers)):
@@ -105,7 +146,7 @@ class Exchange:
         return content
 
     def answer(self, status: int, headers: Headers, content: bytes) -> bool:
-        """Write a whole answer at once, or tell that its client has to be waited for."""
+        """Send a whole answer at once, or tell that its client has to be waited for."""
         cycle = self._cycle
         if cycle.flow.write_paused or cycle.disconnected:
             return False
@@ -113,9 +154,10 @@ class Exchange:
         closing = () if cycle.keep_alive or CLOSE in headers else (CLOSE,)
         head = [b"%b: %b\r\n" % each for each in (*cycle.default_headers, *headers, *closing)]
         cycle.response_started = cycle.response_complete = True
-        cycle.transport.write(b"".join((STATUS_LINE[status], *head, b"\r\n", content)))
+        outbox.put(cycle.transport, b"".join((STATUS_LINE[status], *head, b"\r\n", content)))
         cycle.message_event.set()
         if not cycle.keep_alive:
+            outbox.send()
             cycle.transport.close()
         # A circle of references would be left to the garbage collector, which takes 20 ms for some thousand of them.
         del cycle.scope[EXCHANGE]  # type: ignore[misc]

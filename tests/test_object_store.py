@@ -476,14 +476,9 @@ def test_a_server_that_lets_one_only_read_is_one_sentence(ftp: ObjectStore, monk
         save(_folder(ftp), 1.0)
 
 
-@pytest.mark.parametrize("server", ["ftp", "sftp"])
-def test_a_folder_whose_name_is_a_pattern_is_that_folder_alone(
-    server: str, mirrors: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    store = request.getfixturevalue(server)
-    for name, value in store.environment.items():
-        monkeypatch.setenv(name, value)
-    ours, neighbour = f"{store.url}/team*/models", f"{store.url}/team1/models"
+@pytest.mark.parametrize("any_url", ["ftp", "sftp"], indirect=True)
+def test_a_folder_whose_name_is_a_pattern_is_that_folder_alone(any_url: str, mirrors: Path) -> None:
+    ours, neighbour = f"{any_url}/team*", f"{any_url}/team1"
     for url in (ours, neighbour):
         folder = Path(re.sub("^s?ftp://[^/]+", "", url))
         source = copy_of(save(url, 1.0), url, mirrors)
@@ -495,26 +490,20 @@ def test_a_folder_whose_name_is_a_pattern_is_that_folder_alone(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("server", ["ftp", "sftp"])
-def test_current_is_whole_at_any_time_while_two_choose(
-    server: str, tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    store = request.getfixturevalue(server)
-    for name, value in store.environment.items():
-        monkeypatch.setenv(name, value)
-    url = _folder(store)
-    versions = [save(url, 1.0), save(url, 2.0)]
+@pytest.mark.parametrize("any_url", ["ftp", "sftp"], indirect=True)
+def test_current_is_whole_at_any_time_while_two_choose(any_url: str, tmp_path: Path) -> None:
+    versions = [save(any_url, 1.0), save(any_url, 2.0)]
     choose = f"""
 import sys
 from pathlib import Path
 from takehome.settings import open_store
-store = open_store({url!r}, Path(sys.argv[1]))
+store = open_store({any_url!r}, Path(sys.argv[1]))
 store.sync()
 for _ in range(100):
     store.use(sys.argv[2])
 """
     choosers = [subprocess.Popen([sys.executable, "-c", choose, tmp_path / v, v]) for v in versions]
-    current = Path(re.sub("^s?ftp://[^/]+", "", url)) / "current"
+    current = Path(re.sub("^s?ftp://[^/]+", "", any_url)) / "current"
     seen = set()
     while any(chooser.poll() is None for chooser in choosers):
         seen.add(current.read_text())

@@ -13,7 +13,6 @@ from uuid import uuid4
 
 import fsspec
 from fsspec.core import url_to_fs
-from fsspec.registry import known_implementations
 
 from takehome.errors import TakehomeError
 from takehome.remote.storage import File, MissingError
@@ -31,8 +30,6 @@ _CAUSES = {
     r"No space|^error_(perm|temp): [45]52": "it has no space left. Free some there.",
     r"^PermissionError|^error_perm: 55[03]|denied|status=403": "access is denied. Check who may write there.",
 }
-
-
 # Without these, paramiko waits for ever, and the others for half a minute.
 _PATIENCE_SECONDS = 10
 _TIMEOUTS = {
@@ -57,7 +54,7 @@ class Filesystem:
     """
 
     def __init__(self, url: str, scheme: str) -> None:
-        self._url, self._variable = url, f"FSSPEC_{scheme.upper()}"
+        self._url, self._scheme, self._variable = url, scheme, f"FSSPEC_{scheme.upper()}"
         self._connected: Any = None
         self._options = _TIMEOUTS.get(scheme, {}) | _options(self._variable)
         try:
@@ -67,10 +64,9 @@ class Filesystem:
                 f"MODELS_DIR={url}: fsspec knows no {scheme}://. It begins with s3://, az://, gs:// or one that fsspec "
                 "knows, such as sftp://, or is a path."
             ) from None
-        except ImportError:
-            needed = known_implementations[scheme]["err"]
+        except ImportError as error:
             raise TakehomeError(
-                f"MODELS_DIR={url} needs a package ({needed}). Add it to the environment.yml of python and fastapi."
+                f"MODELS_DIR={url} needs a package ({error}). Add it to the environment.yml of python and fastapi."
             ) from None
 
     def get(self, path: str, most: int, seen: str | None = None) -> tuple[bytes, str | None] | None:  # noqa: ARG002
@@ -156,43 +152,35 @@ class Filesystem:
         self._ask(remove)
 
     def _ask(self, what: Callable[[Any, str], Answer]) -> Answer:
-        """Do something with the filesystem and its folder; a connection that broke since is made anew."""
+        """Do something with the filesystem and its folder; where a kept connection broke since, with a new one."""
         kept = self._connected is not None
-        try:
-            return self._do(what)
-        except (OSError, EOFError) as error:
-            if isinstance(error, FileNotFoundError):
-                raise MissingError(f"{self._url}: nothing is there. Check the address, or save a model.") from None
-            if not kept:
-                raise self._told(error) from None
-        except TakehomeError:
-            raise
-        except Exception as error:  # each protocol has its own
-            raise self._told(error) from None
-        return self._ask(what)
-
-    def _do(self, what: Callable[[Any, str], Answer]) -> Answer:
         try:
             fs, root = self._connected = self._connected or self._connect()
             fs.invalidate_cache()
             return what(fs, root.rstrip("/"))
+        except TakehomeError:
+            raise
         except FileNotFoundError:
-            raise
-        except Exception:
-            if self._connected:
-                with suppress(Exception):
-                    self._connected[0].client.close()  # paramiko's, whose threads would stay
-            self._connected = None
-            raise
+            raise MissingError(f"{self._url}: nothing is there. Check the address, or save a model.") from None
+        except Exception as error:  # each protocol has its own
+            self._leave()
+            if not (kept and isinstance(error, OSError | EOFError)):
+                raise self._told(error) from None
+        return self._ask(what)
 
     def _connect(self) -> Any:
         try:
             fs, root = url_to_fs(self._url, skip_instance_cache=True, **self._options)
-            if hasattr(fs, "client") and hasattr(fs, "ftp"):
+            if self._scheme == "sftp":
                 fs.ftp.get_channel().settimeout(_PATIENCE_SECONDS)
         except Exception as error:
             raise self._told(error) from None
         return fs, root
+
+    def _leave(self) -> None:
+        if self._scheme == "sftp":  # paramiko's threads would stay
+            self._connected[0].client.close()
+        self._connected = None
 
     def _told(self, error: Exception) -> TakehomeError:
         said = f"{type(error).__name__}: {error}"

@@ -23,8 +23,8 @@ Answer = TypeVar("Answer")
 _CAUSES = {
     r"Authentication|No authentication|^error_perm: 530|status=401": "it refuses the credentials. Check {variable}.",
     r"^gaierror|Name or service": "it can't be reached: its name doesn't resolve. Check it and this machine's network.",
-    r"^Timeout|timed out|protocol banner": "it can't be reached: no answer in time. Check its address, and this "
-    "machine's network.",
+    r"^Timeout|timed out|protocol banner|No existing session": "it can't be reached: no answer in time. Check its "
+    "address, and this machine's network.",
     r"^Connection|^BrokenPipe|^EOFError|NoValidConnections|Unreachable|Socket is closed": "it can't be reached: nobody "
     "answers there. Check its address, and whether it runs.",
     r"No space|^error_(perm|temp): [45]52": "it has no space left. Free some there.",

@@ -314,7 +314,7 @@ def test_clients_answered_together_are_together_again_where_the_api_was_busy(
     tmp_path: Path, free_port: Callable[[], int]
 ) -> None:
     naps(tmp_path)
-    port, rounds = free_port(), 20
+    port, rounds = free_port(), 10
     with running(tmp_path, port, ANSWER_CACHE="0") as (url, process), ExitStack() as stack:
         clients = [stack.enter_context(closing(http.client.HTTPConnection("127.0.0.1", port))) for _ in range(6)]
 
@@ -328,15 +328,20 @@ def test_clients_answered_together_are_together_again_where_the_api_was_busy(
             time.sleep(0.01)
             process.send_signal(signal.SIGCONT)
 
+        waited_for = 0
         for _ in range(rounds):
+            for _ in range(50):  # the last wait that was in vain is forgotten
+                ask(clients[:1])
+                assert clients[0].getresponse().read()
             stopped(clients, 0.003)  # 18 ms together: then one is waited for for 4 ms
             assert [client.getresponse().read() for client in clients]
+            batches = figure(url, "takehome_batch_rows_count")
             ask(clients[:1])
             time.sleep(0.001)
             stopped(clients[1:])
             assert [client.getresponse().read() for client in clients]
-        batches = figure(url, "takehome_batch_rows_count")
-        assert 2 * rounds <= batches < 2.5 * rounds, "the first one was predicted alone, with all others at the door"
+            waited_for += figure(url, "takehome_batch_rows_count") == batches + 1
+        assert waited_for > rounds / 2, "the first one was predicted alone, with all others at the door"
 
 
 def test_clients_who_come_at_the_same_time_are_let_in_together(tmp_path: Path, free_port: Callable[[], int]) -> None:

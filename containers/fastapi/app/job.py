@@ -9,7 +9,7 @@ from takehome.rows import Finding
 from takehome.schema import Row
 
 from app.served import Served
-from app.texts import Text
+from app.texts import Text, as_object
 
 
 @dataclass(eq=False, slots=True)
@@ -41,7 +41,7 @@ class Job:
         self.position += len(answers)
         self.answers += answers
         odd = map(to_json, self.warnings[first : self.position]) if self.warnings else repeat(b"[]")
-        self.pieces.append(b",".join(_object(*answer, found) for answer, found in zip(answers, odd, strict=False)))
+        self.pieces.append(b",".join(as_object(answer, found) for answer, found in zip(answers, odd, strict=False)))
 
     def finish(self, failure: Exception | None = None) -> None:
         """Wake whoever waits for the answers, with all of them or with what went wrong."""
@@ -51,9 +51,3 @@ class Job:
     def content(self) -> bytes:
         """Return the answers as JSON: an object for an object, a list for a list."""
         return b"[" + b",".join(self.pieces) + b"]" if self.many else self.pieces[0]
-
-
-def _object(prediction: bytes, probabilities: bytes | None, warnings: bytes) -> bytes:
-    if probabilities is None:
-        return b'{"prediction":%b,"warnings":%b}' % (prediction, warnings)
-    return b'{"prediction":%b,"probabilities":%b,"warnings":%b}' % (prediction, probabilities, warnings)

@@ -51,14 +51,13 @@ def _line(start: bytes, row: Row, answer: Text, warnings: bytes) -> bytes:
     if b"\\" not in line:
         return line
     if rb"\u0000" in line:
-        prediction, probabilities = answer
-        storable = _stored(prediction), probabilities and _stored(probabilities)
+        storable = b"\t".join(part and _stored(part) for part in answer.split(b"\t"))
         line = _joined(start, _json(_storable(row)), storable, _stored(warnings))
     return line.replace(b"\\", rb"\\")  # COPY wants them twice
 
 
 def _joined(start: bytes, row: bytes, answer: Text, warnings: bytes) -> bytes:
-    return b"%b\t%b\t%b\t%b\t%b\n" % (start, row, answer[0], answer[1] or b"", warnings)
+    return b"%b\t%b\t%b\t%b\n" % (start, row, answer, warnings)
 
 
 def _stored(text: bytes) -> bytes:

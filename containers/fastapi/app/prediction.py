@@ -23,6 +23,7 @@ from app.registry import Registry
 from app.reply import Reply, json_bytes
 from app.served import Served
 from app.settings import settings
+from app.texts import as_object
 
 ROWS = Counter("takehome_rows_total", "Rows answered.", ["version"])
 SEEN = Counter("takehome_rows_seen_before_total", "Rows answered as before, without the model.", ["version"])
@@ -70,14 +71,14 @@ class Prediction:
                 raise HTTPException(503, self._registry.reason, {"Retry-After": "2"})
             if kept := served.seen(content):
                 _count(SEEN, served.version).inc()
-                answer, answered = kept
-                rows, answers, warnings = served.model.reader.read_usual(content) or [], [answer], None
+                rows, answers, warnings = served.model.reader.read_usual(content) or [], [kept], None
+                answered = as_object(kept, b"[]")
             else:
                 job = await self._job(served, content, options)
                 rows, answers, answered = job.rows, job.answers, await self._answered(job, receive)
                 warnings = job.warnings
                 if not job.many and warnings is None:
-                    served.keep(content, (answers[0], answered))
+                    served.keep(content, answers[0])
             _count(ROWS, served.version).inc(len(rows))
             if options.log:
                 self._log.add((scope["request_id"], served.version, rows, answers, warnings), len(content))

@@ -21,11 +21,6 @@ REPEATED = {"boolean", "category", "integer"}  # where all columns are of these 
 MOST_KEPT_BYTES = 4_000  # a longer body is not kept
 
 
-# An answer, and the same as JSON. Plain tuples of bytes: through anything else, the row too, the garbage collector
-# would look time and again.
-Kept = tuple[Text, bytes]
-
-
 class Served:
     """A model, its estimator bound to one thread, tried out on its example rows.
 
@@ -57,7 +52,7 @@ class Served:
         self._repeats = self.steady and all(column.kind in REPEATED for column in model.schema.columns)
         self.here = self._predicts_here(rows)
         self.quick = False
-        self._kept: OrderedDict[bytes, Kept] = OrderedDict()  # a dict takes ever longer to find its oldest
+        self._kept: OrderedDict[bytes, Text] = OrderedDict()  # a dict takes ever longer to find its oldest
 
     def answer(self, rows: list[Row]) -> list[Text]:
         """Answer n rows; whatever the estimator raises is raised."""
@@ -68,11 +63,11 @@ class Served:
         answers = dict(zip(once, texts(self._predict([*once.values()])), strict=True))
         return [answers[each] for each in values]
 
-    def seen(self, content: bytes) -> Kept | None:
+    def seen(self, content: bytes) -> Text | None:
         """Return what a body was answered with before, if that was kept."""
         return self._kept.get(content) if len(content) <= MOST_KEPT_BYTES else None
 
-    def keep(self, content: bytes, kept: Kept) -> None:
+    def keep(self, content: bytes, kept: Text) -> None:
         """Keep an answer that the estimator would give again; the oldest makes room."""
         if not self.steady or not settings.answer_cache or len(content) > MOST_KEPT_BYTES:
             return

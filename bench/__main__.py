@@ -68,11 +68,11 @@ def _measure(race: Race, others: list[Contender], swaps: int) -> Swaps | None:
         where = stack.enter_context(database())
         rows = births(folder / "births")
         race.run(rows, [ours(), ours(report.UNKEPT, ANSWER_CACHE="0"), *others])
-        race.alternate(rows, [ours(), *_rivals(race, rows, others)], turns=10 * race.rounds)
+        race.alternate(rows, [ours(), *_rivals(race, rows, others)])
         rows = mixed(folder / "mixed")
         logging = ours(report.LOGGED, PREDICTION_LOG="on", **where)
         race.run(rows, [ours(), logging, *others])
-        race.alternate(rows, [ours(), logging, *_rivals(race, rows, others)], turns=10 * race.rounds)
+        race.alternate(rows, [ours(), logging, *_rivals(race, rows, others)])
         if not logged(where):
             race.results.refused.append(f"{report.LOGGED}: nothing was logged")
         race.tell(f"swapping the model {swaps} times under load")

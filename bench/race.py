@@ -21,6 +21,7 @@ from bench.workload import Workload
 ONE, CLIENTS, MANY = "one client", "64 clients", "10,000 rows"
 IN_TURN = "64 clients, in short turns"
 CONNECTIONS = {ONE: 1, CLIENTS: 64, MANY: 1}
+TURNS = 10  # a round
 IN_PROCESS = "in process, without a server"
 Tell = Callable[[str], None]
 
@@ -91,16 +92,23 @@ class Race:
                         self._measure(one, load)
                     self._measure_in_process(workload, load)
 
-    def alternate(self, workload: Workload, contenders: list[Contender], turns: int) -> None:
-        """Ask a few by turns of a second: they differ by less than the machine's speed does from round to round."""
-        with ExitStack() as stack:
-            running = list(self._proved([stack.enter_context(Running(one, workload)) for one in contenders]))
-            for number in range(turns):
-                self.tell(f"{workload.name}, turn {number + 1} of {turns}")
-                for one in running if number % 2 else running[::-1]:
-                    sample = self.load.run(one.url(), one.bodies(), CONNECTIONS[CLIENTS], 1)
-                    self.results.add(workload.name, one.contender.name, IN_TURN, sample)
+    def alternate(self, workload: Workload, contenders: list[Contender]) -> None:
+        """Ask a few by turns of a second: they differ by less than the machine's speed does from round to round.
+
+        Each round has servers of its own: two of the same code differ by 2 %, as their memory happens to lie.
+        """
+        for number in range(self.rounds):
+            with ExitStack() as stack:
+                running = list(self._proved([stack.enter_context(Running(one, workload)) for one in contenders]))
+                for one in running:
+                    self.load.run(one.url(), one.bodies(), CONNECTIONS[CLIENTS], 1)
                     one.settle()
+                for turn in range(TURNS):
+                    self.tell(f"{workload.name}, round {number + 1} of {self.rounds}, turn {turn + 1} of {TURNS}")
+                    for one in running if turn % 2 else running[::-1]:
+                        sample = self.load.run(one.url(), one.bodies(), CONNECTIONS[CLIENTS], 1)
+                        self.results.add(workload.name, one.contender.name, IN_TURN, sample)
+                        one.settle()
 
     def _proved(self, started: list[Running]) -> Iterator[Running]:
         for one in started:

@@ -95,12 +95,11 @@ class PredictionLog:
         try:
             while turn := list(islice(encoded, _TURN_ROWS)):
                 written = [line for line in turn if line is not None]
-                text = b"".join(written)
                 left -= len(turn)
                 if len(written) < len(turn):
                     self._account.dropped(len(turn) - len(written), "a row can't be written as JSON.")
-                if text:
-                    self._writer.offer(text)
+                if written:
+                    self._writer.offer(b"\n".join(written) + b"\n")
                 if left:
                     time.sleep(0)  # others have their turn
         except Exception as error:  # it must be told; no prediction fails with it

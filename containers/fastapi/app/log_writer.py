@@ -135,7 +135,7 @@ class Writer(Thread):
         """
         try:
             with connection, connection.cursor() as cursor:
-                cursor.copy_expert(COPY, BytesIO(batch), size=1 << 16)
+                cursor.copy_expert(COPY, BytesIO(batch), size=_BATCH_BYTES)
         except errors.UniqueViolation:
             pass
         except _POISON as error:

@@ -28,7 +28,7 @@ Tell = Callable[[str], None]
 
 @dataclass
 class Results:
-    """The samples by workload, contender and load, one a round; and what could not take part, with the reason."""
+    """The samples by workload, contender and load, one a round or turn; what could not take part, and why."""
 
     samples: dict[tuple[str, str, str], list[Sample]] = field(default_factory=dict)
     refused: list[str] = field(default_factory=list)
@@ -42,7 +42,7 @@ class Results:
         return list(dict.fromkeys(name for of, name, _ in self.samples if of == workload))
 
     def median(self, workload: str, contender: str, load: str, figure: str) -> float | None:
-        """Return the median over the rounds of `rate`, `p50` or `p99`; None where there is none."""
+        """Return the median of all samples' `rate`, `p50` or `p99`; None where there is none."""
         found = [sample for sample in self.samples.get((workload, contender, load), []) if sample.answers]
         return median(getattr(sample, figure) for sample in found) if found else None
 
@@ -59,7 +59,7 @@ class Results:
         figure: str,
         by: Callable[[float, float], float] = truediv,
     ) -> float | None:
-        """Return the median over the rounds of the first one's figure divided by the second one's, or less it."""
+        """Return the median over pairs of samples of the first one's figure divided by the second one's, or less it."""
         first, second = (self.samples.get((workload, name, load), []) for name in pair)
         both = [(a, b) for a, b in zip(first, second, strict=False) if a.answers and b.answers]
         compared = [by(getattr(a, figure), getattr(b, figure)) for a, b in both]
@@ -100,6 +100,7 @@ class Race:
         for number in range(self.rounds):
             with ExitStack() as stack:
                 running = list(self._proved([stack.enter_context(Running(one, workload)) for one in contenders]))
+                contenders = [one.contender for one in running]  # refused once is out: turns are compared in pairs
                 for one in running:
                     self.load.run(one.url(), one.bodies(), CONNECTIONS[CLIENTS], 1)
                     one.settle()

@@ -7,9 +7,9 @@ from pydantic_core import to_json
 from takehome.answers import Predictions
 
 Text = bytes
-"""The prediction for a row, a tab, and its probabilities if there are any, as COPY takes them, too.
+"""The prediction for a row, a tab, and its probabilities if there are any, in the order of the log's columns.
 
-No tuple: the garbage collector would look through each that is kept.
+No tuple: each one that is kept would bring the garbage collector's next run nearer.
 """
 
 

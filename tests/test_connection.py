@@ -7,9 +7,13 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, suppress
+from pathlib import Path
 
 import pytest
 from serving import connect, head, running, save
+from sklearn.linear_model import LinearRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
 from waiting import PATIENCE
 
 SLOPE = 2.0
@@ -116,6 +120,29 @@ def test_a_body_is_not_lost_to_an_upgrade(client: socket.socket) -> None:
         found, said = answered(client)
         assert found == status, said
     assert b"without the header Upgrade" in said
+
+
+UPGRADE = head("/predict", 7).replace(b"\r\n\r\n", b"\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n") + b'{"x":1}'
+
+
+@pytest.mark.parametrize("refused", [b"GARBAGE\r\n\r\n", head("/predict", 7).replace(b"7", b"x"), UPGRADE])
+def test_what_is_refused_costs_no_answer_before_it(client: socket.socket, refused: bytes) -> None:
+    body = b'{"x":%.9f}' % time.time()  # never seen before
+    client.sendall(head("/health", 0, "GET") + head("/predict", len(body)) + body + refused)
+    with client.makefile("rb") as stream:
+        answers = stream.read()
+    assert re.findall(rb"HTTP/1.1 ([0-9]+)", answers) == [b"200", b"200", b"400"], answers
+    assert float(re.findall(rb'"prediction":([0-9.]+)', answers)[0]) == pytest.approx(SLOPE * json.loads(body)["x"])
+
+
+def test_half_a_head_behind_a_request_costs_no_answer(tmp_path: Path, free_port: Callable[[], int]) -> None:
+    slow = FunctionTransformer(lambda X: time.sleep(2 * (X["x"].max() > 1_000)) or X)
+    save(tmp_path, SLOPE, make_pipeline(slow, LinearRegression(fit_intercept=False)))
+    with running(tmp_path, free_port(), BODY_SECONDS="1") as (url, _), closing(connect(url)) as client:
+        body = b'{"x":2000}'
+        client.sendall(head("/predict", len(body)) + body + b"GET /health HTT")
+        assert answered(client)[0] == 200
+        assert client.recv(1000) == b"", "closed, once nothing was owed"
 
 
 def test_a_client_that_does_not_read_is_left(client: socket.socket) -> None:

@@ -54,6 +54,7 @@ class Protocol(HttpToolsProtocol):
         self._head_bytes = 0
         self._ended = False  # a request, in the data received last
         self._deadline: asyncio.TimerHandle | None = None
+        self._refusal: str | None = None  # of what came behind requests that are not answered yet
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Wait for the first request."""
@@ -82,6 +83,11 @@ class Protocol(HttpToolsProtocol):
         if "path" not in self.scope:
             super().on_header(name, value)
 
+    def on_body(self, body: bytes) -> None:
+        """Take a piece of a body, unless it belongs to what is refused."""
+        if self._refusal is None:
+            super().on_body(body)
+
     def on_message_complete(self) -> None:
         """Know that what comes next is another request."""
         super().on_message_complete()
@@ -90,16 +96,24 @@ class Protocol(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         """Read no more while requests wait for their turn; uvicorn would, after each answer."""
         super().on_response_complete()
-        if self.pipeline:
+        if self.transport.is_closing():
+            return
+        if self.pipeline or self._refusal:
             self.flow.pause_reading()
+        if self._refusal and not self._owes():
+            self.send_400_response(self._refusal)
 
     def send_400_response(self, msg: str) -> None:
         """Say so after the answers to what came before."""
+        if self._owes():
+            self._refusal = msg
+            self.flow.pause_reading()
+            return
         outbox.send()
         super().send_400_response(msg)
 
     def eof_received(self) -> None:
-        """Answer a client that has said all; its connection is closed after this."""
+        """Send what is ready. A client that has said all can't be told from one that has gone, and is left."""
         outbox.send()
 
     def shutdown(self) -> None:
@@ -109,6 +123,8 @@ class Protocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """Refuse what the parser would take without its body; give a POST a shorter way than ASGI's."""
+        if self._refusal:
+            return
         if self.parser.should_upgrade() and _has_body(dict(self.headers)):
             self.send_400_response("Send the request without the header Upgrade: here is HTTP/1.1 only.")
             return
@@ -119,7 +135,18 @@ class Protocol(HttpToolsProtocol):
 
     def _wait(self) -> None:
         if self._deadline is None:
-            self._deadline = self.loop.call_later(settings.body_seconds, self.transport.close)
+            self._deadline = self.loop.call_later(settings.body_seconds, self._late)
+
+    def _late(self) -> None:
+        self._deadline = None
+        if self._owes():  # the client may well wait with the rest
+            self._wait()
+        else:
+            self.transport.close()
+
+    def _owes(self) -> bool:
+        """Tell whether a request that is here as a whole waits for its answer."""
+        return self.cycle is not None and not self.cycle.more_body and not self.cycle.response_complete
 
     def _stop_waiting(self) -> None:
         if self._deadline is not None:
